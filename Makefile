@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Builds every tool there is: tools/NAME.cpp, with bpf/NAME.bpf.c where it has one. Nothing is listed by hand.
+VERSION := 0.1.0
+
+# --- What it builds with ---------------------------------------------------------------------------------------------
+# Debian keeps bpftool where only root's PATH looks.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+CLANG      ?= $(firstword $(foreach c,clang-19 clang-18 clang-17 clang-16 clang-15 clang-14 clang,$(shell command -v $(c) 2>/dev/null)))
+BPFTOOL    ?= bpftool
+PKG_CONFIG ?= pkg-config
+CXX        ?= g++
+AR         ?= ar
+OBJCOPY    ?= objcopy
+ARCH       ?= $(shell uname -m | sed 's/aarch64/arm64/')
+BPF_ARCH   := $(ARCH:x86_64=x86)
+CXXFLAGS   ?= -O2 -g
+B          := build
+
+WARNINGS  := -Wall -Wextra -Wshadow -Wno-missing-field-initializers
+CPPFLAGS  += -Iinclude -Iblazesym -Itools/common -Ibpf -I$(B)/gen -DCOREKIT_VERSION='"$(VERSION)"'
+CXXALL     = -std=c++20 $(WARNINGS) -ffunction-sections -fdata-sections $(CXXFLAGS) $(CPPFLAGS)
+# v3: 32-bit arithmetic and jumps, which every kernel from 5.1 on takes.
+BPFFLAGS  := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -Ivmlinux/$(ARCH) -Iinclude -Ibpf
+LIBS       = $(shell $(PKG_CONFIG) --libs libbpf) -lelf -lz
+BOX_LIBS   = $(shell $(PKG_CONFIG) --libs --static libbpf) -lelf -lz
+
+# --- What there is ---------------------------------------------------------------------------------------------------
+TOOLS     := $(basename $(notdir $(wildcard tools/*.cpp)))
+PROGRAMS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
+KIT       := $(filter-out tools/common/main.cpp tools/common/box.cpp,$(wildcard tools/common/*.cpp)) $(wildcard blazesym/*.cpp)
+KIT_OBJS  := $(patsubst %.cpp,$(B)/obj/%.o,$(KIT))
+SKELETONS := $(PROGRAMS:%=$(B)/gen/%.skel.h)
+BINARIES  := $(TOOLS:%=$(B)/bin/%)
+SHELLS    := bash zsh fish
+
+# The prefix that installed names bear, since distributions carry tools of the same names.
+PREFIX         ?= /usr/local
+SBINDIR        ?= $(PREFIX)/sbin
+BINDIR         ?= $(PREFIX)/bin
+MANDIR         ?= $(PREFIX)/share/man
+DATADIR        ?= $(PREFIX)/share
+PROGRAM_PREFIX ?= corekit-
+PROGRAM_SUFFIX ?=
+installed       = $(PROGRAM_PREFIX)$(1)$(PROGRAM_SUFFIX)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2))
+ifneq (,$(findstring s,$(firstword -$(MAKEFLAGS))))
+say =
+endif
+
+.PHONY: all box check install clean docs tests bench
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(BINARIES) docs
+
+# --- BPF programs ----------------------------------------------------------------------------------------------------
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
+
+# Linking also drops the debugging data that only the compiler wanted.
+$(B)/gen/%.bpf.o: $(B)/bpf/%.bpf.o
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen object $@ $<
+
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+# --- The library and the tools ---------------------------------------------------------------------------------------
+$(B)/obj/%.o: %.cpp Makefile
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXALL) $(OBJ_FLAGS) -MMD -MP -c $< -o $@
+
+# A tool's entry bears its name, so that the box can hold all of them.
+define tool_object
+$(B)/obj/tools/$(1).o: OBJ_FLAGS = -Dtool=tool_$(1)
+$(B)/obj/tools/$(1).o: $(if $(filter $(1),$(PROGRAMS)),$(B)/gen/$(1).skel.h)
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_object,$(t))))
+
+$(B)/libkit.a: $(KIT_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/obj/main/%.o: tools/common/main.cpp Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXALL) -DTOOL=$* -MMD -MP -c $< -o $@
+
+$(B)/bin/%: $(B)/obj/tools/%.o $(B)/obj/main/%.o $(B)/libkit.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@.debug $^ $(LIBS)
+	$(Q)$(OBJCOPY) --strip-unneeded $@.debug $@ && mkdir -p $(B)/debug && mv $@.debug $(B)/debug/$*
+
+# --- The static box: one file that holds every tool ------------------------------------------------------------------
+box: $(B)/box/corekit
+
+$(B)/gen/box_tools.inc: Makefile $(wildcard tools)
+	$(Q)mkdir -p $(@D)
+	$(Q)for tool in $(TOOLS); do echo "BOX_TOOL($$tool)"; done > $@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/obj/tools/common/box.o: $(B)/gen/box_tools.inc
+
+$(B)/box/corekit: $(TOOLS:%=$(B)/obj/tools/%.o) $(B)/obj/tools/common/box.o $(B)/libkit.a
+	$(call say,BOX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -static -s -Wl,--gc-sections -o $@ $^ $(BOX_LIBS)
+
+# --- Manual pages and completions, from the tools' own declarations --------------------------------------------------
+docs: $(TOOLS:%=$(B)/man/%.8) $(foreach s,$(SHELLS),$(TOOLS:%=$(B)/completions/$(s)/%))
+
+$(B)/man/%.8: $(B)/bin/%
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< --print-manual '$(call installed,$*)' > $@
+
+define completions
+$(B)/completions/$(1)/%: $(B)/bin/%
+	$(Q)mkdir -p $$(@D)
+	$(Q)$$< --print-completion '$(1):$$(call installed,$$*)' > $$@
+endef
+$(foreach s,$(SHELLS),$(eval $(call completions,$(s))))
+
+install: all
+	$(Q)install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(DATADIR)/bash-completion/completions' \
+	  '$(DESTDIR)$(DATADIR)/zsh/site-functions' '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'
+	$(Q)for tool in $(TOOLS); do \
+	  name='$(PROGRAM_PREFIX)'$$tool'$(PROGRAM_SUFFIX)'; \
+	  install -m 755 $(B)/bin/$$tool '$(DESTDIR)$(SBINDIR)'/$$name && \
+	  install -m 644 $(B)/man/$$tool.8 '$(DESTDIR)$(MANDIR)/man8'/$$name.8 && \
+	  install -m 644 $(B)/completions/bash/$$tool '$(DESTDIR)$(DATADIR)/bash-completion/completions'/$$name && \
+	  install -m 644 $(B)/completions/zsh/$$tool '$(DESTDIR)$(DATADIR)/zsh/site-functions'/_$$name && \
+	  install -m 644 $(B)/completions/fish/$$tool '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'/$$name.fish || exit 1; \
+	done
+
+# --- Tests -----------------------------------------------------------------------------------------------------------
+include $(wildcard tests/tests.mk)
+
+clean:
+	$(Q)rm -rf $(B)
+
+-include $(shell [ -d $(B) ] && find $(B) -name '*.d')

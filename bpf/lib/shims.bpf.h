@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One small function per kernel change: what a program asks for stays the same, where it is found does not. */
+#ifndef KIT_SHIMS_BPF_H
+#define KIT_SHIMS_BPF_H
+
+#include "base.bpf.h"
+
+/* Since 5.11 (3ca1032ab7ab) there is a typed pointer to the current task, which needs no bpf_probe_read. */
+static __always_inline struct task_struct *current_task(void)
+{
+	if (kernel_has_helper(get_current_task_btf))
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* Since 6.1 (c54b5b8a4f0a) a cgroup's ancestors are pointers; before, from 4.18 on, they were ids. */
+struct cgroup___ids {
+	__u64 ancestor_ids[0];
+} __attribute__((preserve_access_index));
+
+struct cgroup___pointers {
+	struct cgroup *ancestors[0];
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 cgroup_ancestor_id(struct cgroup *cgroup, __u32 level)
+{
+	struct cgroup___pointers *now = (void *)cgroup;
+	struct cgroup___ids *then = (void *)cgroup;
+	struct cgroup *ancestor;
+	__u64 id = 0;
+
+	if (bpf_core_field_exists(now->ancestors)) {
+		bpf_core_read(&ancestor, sizeof(ancestor), &now->ancestors[level]);
+		return BPF_CORE_READ(ancestor, kn, id);
+	}
+	bpf_core_read(&id, sizeof(id), &then->ancestor_ids[level]);
+	return id;
+}
+
+/*
+ * The registers with which the current task entered the kernel. The system call's arguments stay in them until it
+ * returns, except that on arm64 the first gives way to the result and is kept in orig_x0.
+ */
+static __always_inline struct pt_regs *entry_regs(void)
+{
+	if (kernel_has_helper(task_pt_regs)) /* 5.15, dd6e10fbd9fb */
+		return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	/* Before: at the top of the kernel's stack, 16 KiB on both architectures, arm64 keeping 16 bytes above. */
+	struct task_struct *task = current_task();
+	__u64 top = (__u64)BPF_CORE_READ(task, stack) + 16384;
+
+	return (struct pt_regs *)(top - bpf_core_type_size(struct pt_regs));
+}
+
+#ifdef __TARGET_ARCH_arm64
+#define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), syscallno))
+/* _TIF_32BIT in thread_info.flags. */
+#define TASK_IS_COMPAT(task) ((BPF_CORE_READ((task), thread_info.flags) >> 22) & 1)
+#define SYSCALL_ARG0(regs) BPF_CORE_READ((regs), orig_x0)
+#define SYSCALL_ARG1(regs) BPF_CORE_READ((regs), regs[1])
+#define SYSCALL_ARG2(regs) BPF_CORE_READ((regs), regs[2])
+#define SYSCALL_ARG3(regs) BPF_CORE_READ((regs), regs[3])
+#else
+#define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), orig_ax))
+/* TS_COMPAT in thread_info.status: this system call came in by a 32-bit entry. */
+#define TASK_IS_COMPAT(task) ((BPF_CORE_READ((task), thread_info.status) >> 1) & 1)
+#define SYSCALL_ARG0(regs) BPF_CORE_READ((regs), di)
+#define SYSCALL_ARG1(regs) BPF_CORE_READ((regs), si)
+#define SYSCALL_ARG2(regs) BPF_CORE_READ((regs), dx)
+#define SYSCALL_ARG3(regs) BPF_CORE_READ((regs), r10)
+#endif
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Adding a value to a histogram; the buckets are those of kit/slots.h. */
+#ifndef KIT_SLOTS_BPF_H
+#define KIT_SLOTS_BPF_H
+
+#include "base.bpf.h"
+#include "kit/slots.h"
+
+static __always_inline void slots_add(__u32 *slots, __u64 value)
+{
+	__u32 slot = kit_slot(value);
+
+	if (slot < KIT_SLOTS)
+		__sync_fetch_and_add(&slots[slot], 1);
+}
+
+#endif

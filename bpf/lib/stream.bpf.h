@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The ring that carries records to the frontend: the only way to reserve one, so that a full ring is always counted. */
+#ifndef KIT_STREAM_BPF_H
+#define KIT_STREAM_BPF_H
+
+#include "base.bpf.h"
+
+/* The reader sets another size before load (--buffer). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} stream_ring SEC(".maps");
+
+LOST_COUNTER(ring_full);
+
+/*
+ * The reader sets this when it has found the ring empty and is about to sleep; the next record clears it and wakes the
+ * reader, which then lets more records gather for some milliseconds. So a storm costs a wake-up per batch, not per record.
+ */
+__u32 stream_armed;
+
+static __always_inline void *stream_start(void *record, __u32 fixed, __u32 kind)
+{
+	struct kit_head *head = record;
+
+	head->time = bpf_ktime_get_boot_ns();
+	head->fixed = fixed;
+	head->kind = kind;
+	return record;
+}
+
+/*
+ * Reserves a record of this type with room for `room` bytes of tail (a constant to the verifier: a literal or a
+ * read-only knob) and zeroes its fixed part whole, padding included; NULL, and counted, if the ring is full.
+ */
+#define stream_reserve(type, kind, room)                                                             \
+	({                                                                                           \
+		type *record_ = bpf_ringbuf_reserve(&stream_ring, sizeof(type) + (room), 0);         \
+		if (record_) {                                                                       \
+			__builtin_memset(record_, 0, sizeof(type));                                  \
+			stream_start(record_, sizeof(type), (kind));                                 \
+		} else {                                                                             \
+			count_lost(ring_full);                                                       \
+		}                                                                                    \
+		record_;                                                                             \
+	})
+
+/* The first byte after a record's fixed part. */
+#define stream_tail(record) ((char *)((record) + 1))
+
+static __always_inline void stream_submit(void *record)
+{
+	__u64 flags = BPF_RB_NO_WAKEUP;
+	__u64 fence = 0;
+
+	/*
+	 * The reader arms, then looks at the ring once more; here the ring was advanced by the reservation, and only then
+	 * is "armed" read. The locked add keeps the two in that order, so that one of both sides always sees the other.
+	 */
+	__sync_fetch_and_add(&fence, 1);
+	if (*(volatile __u32 *)&stream_armed) {
+		*(volatile __u32 *)&stream_armed = 0;
+		flags = BPF_RB_FORCE_WAKEUP;
+	}
+	bpf_ringbuf_submit(record, flags);
+}
+
+static __always_inline void stream_discard(void *record)
+{
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps that are read and cleared each interval without losing what is counted meanwhile: a slot holds the map that is
+ * in use, and the reader puts an empty one there before it reads the full one. The kernel lets that call return only
+ * when no program uses the old map any more (synchronize_rcu() in maybe_wait_bpf_programs(), 5.0). */
+#ifndef KIT_SWAP_BPF_H
+#define KIT_SWAP_BPF_H
+
+#include "base.bpf.h"
+
+#define SWAPPED_MAP(name, map_type, flags, entries, key_type, value_type)                            \
+	struct name##_inner {                                                                        \
+		__uint(type, map_type);                                                              \
+		__uint(max_entries, entries);                                                        \
+		__uint(map_flags, flags);                                                            \
+		__type(key, key_type);                                                               \
+		__type(value, value_type);                                                           \
+	} name##_first SEC(".maps"), name##_second SEC(".maps");                                     \
+	struct {                                                                                     \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                            \
+		__uint(max_entries, 1);                                                              \
+		__type(key, __u32);                                                                  \
+		__array(values, struct name##_inner);                                                \
+	} name SEC(".maps") = { .values = { &name##_first } }
+
+static __always_inline void *swapped_map(void *slot)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(slot, &zero);
+}
+
+#endif

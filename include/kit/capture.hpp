@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Capture files: what a run saw, to be shown again on any machine (--record, --replay; CONTRACT, section 7).
+//
+// A file is a header and then chunks of {u32 kind, u32 size, bytes}. All numbers are in the byte order of the machine
+// that recorded; the header tells which. A file that does not end in an `end` chunk is incomplete, and is said to be.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kit/maps.hpp"
+#include "kit/sink.hpp"
+
+namespace kit {
+
+struct CaptureHeader {
+  Start start;
+  std::uint64_t layout = 0;  // of the records: layout_hash()
+  std::string options;       // the command line, for people
+};
+
+class CaptureWriter {
+ public:
+  CaptureWriter(const std::string& path, const CaptureHeader& header);
+  void record(const kit_head& head);
+  // The entries of a map at a report.
+  void snapshot(const std::string& map, const std::vector<RawEntry>& entries);
+  // The report of which the snapshots before are the content.
+  void report(std::uint64_t time, bool partial);
+  void end(const Losses& lost, const std::optional<CommandEnd>& command);
+
+ private:
+  void chunk(std::uint32_t kind, std::string_view bytes);
+  void flush();
+  std::string path_;
+  Fd file_;
+  std::string buffer_;
+};
+
+// A capture, read whole. Its parts are given in the order in which they were recorded.
+class CaptureReader {
+ public:
+  // Throws Failure for what is no capture, of another tool, or of another format version or layout.
+  CaptureReader(const std::string& path, const std::string& tool, std::uint64_t layout);
+  const CaptureHeader& header() const { return header_; }
+
+  struct Chunk {
+    enum Kind : std::uint32_t { record = 1, snapshot = 2, report = 3, end = 4 } kind;
+    std::string_view bytes;
+  };
+  // The next one; false at the end of the file. Throws Failure where the file is cut short.
+  bool next(Chunk& chunk);
+
+  static void parse_snapshot(std::string_view bytes, std::string& map, std::vector<RawEntry>& entries);
+  static void parse_report(std::string_view bytes, std::uint64_t& time, bool& partial);
+  static void parse_end(std::string_view bytes, Losses& lost, std::optional<CommandEnd>& command);
+
+ private:
+  std::string path_, bytes_;
+  std::size_t at_ = 0;
+  CaptureHeader header_;
+};
+
+}  // namespace kit

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Questions to the running kernel, answered by trial: whether a program of this kind can be put at that place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kit/handle.hpp"
+
+namespace kit {
+
+enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, other };
+
+// A place to attach to, as a program's section says it: "tp_btf/sched_switch", "tp/syscalls/sys_exit_openat".
+struct Hook {
+  HookKind kind = HookKind::other;
+  std::string target;
+};
+Hook parse_hook(std::string_view section);
+std::string hook_text(const Hook& hook);
+
+// Yes, under `target` (a kernel function may bear a suffix there), or no, with the reason.
+struct Verdict {
+  bool yes = false;
+  bool denied = false;  // for want of a permission, not of a feature
+  std::string why;
+  std::string target;
+};
+
+// An interface, so that tests can answer otherwise than the kernel they run on.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual Verdict can_attach(const Hook& hook) = 0;
+};
+
+// The kernel that runs. `btf_path` is a file with its types where it does not offer them itself; empty: it does.
+std::unique_ptr<Kernel> running_kernel(const std::string& btf_path);
+
+// Attaches a loaded program where the verdict said. Throws Failure where the kernel refuses after all.
+Link attach(bpf_program* program, const Hook& hook);
+
+// The capabilities (capabilities(7)) that tracing asks and this process lacks: "CAP_BPF and CAP_PERFMON", or nothing.
+std::string missing_capabilities();
+// The names of kernel functions that are `name` under another guise: `__name`, `name.isra.0`, `name_noprof`...
+std::vector<std::string> function_aliases(std::string_view name, const std::vector<std::string>& symbols);
+// CPUs that are on line, from the kernel's list format ("0-3,8").
+std::vector<int> online_cpus();
+// The first line of a small file of /proc or /sys, without its newline; empty if it cannot be read.
+std::string read_line(const std::string& path);
+std::string kernel_release();
+
+}  // namespace kit

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Variables and maps of a BPF object, by name.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kit/failure.hpp"
+#include "kit/handle.hpp"
+#include "kit/sink.hpp"
+
+namespace kit {
+
+// Where a global variable of the object stands: knobs before load, counters after. nullptr if there is none of that
+// name and size.
+void* find_global(bpf_object* object, const char* name, std::size_t size);
+
+// Sets a read-only knob, before load. An object without the knob is a mistake in its program.
+template <typename Value>
+void set_knob(bpf_object* object, const char* name, const Value& value) {
+  void* place = find_global(object, name, sizeof(Value));
+  if (!place) throw Failure(Exit::failed, std::string("the built-in BPF program has no knob ") + name);
+  std::memcpy(place, &value, sizeof(Value));
+}
+
+// Adds all counters of LOST_COUNTER to `lost`: "lost_map_full__start" under "map_full.start".
+void read_losses(bpf_object* object, Losses& lost);
+// Runs that the kernel skipped because the program was already running there (recursion_misses, 5.12), of all that are
+// loaded; nothing where this kernel keeps no such count.
+std::optional<std::uint64_t> skipped_runs(bpf_object* object);
+
+// A fingerprint of the layouts of the types whose names begin with `prefix`, and of kit_head: which records a capture
+// holds. FNV-1a over names, offsets, sizes and kinds, as the object's BTF has them.
+std::uint64_t layout_hash(bpf_object* object, const std::string& prefix);
+
+// An entry of a map as bytes: the key, then the value, one of them for each CPU where the map is per CPU.
+struct RawEntry {
+  std::vector<std::byte> key, values;
+};
+
+// Takes everything out of a swapped map (bpf/lib/swap.bpf.h), so that nothing counted meanwhile is lost: what is
+// counted from now on belongs to the next call.
+class SwappedMap {
+ public:
+  // `name` is the name of the slot; its two maps are name_first and name_second.
+  SwappedMap(bpf_object* object, const std::string& name);
+  std::vector<RawEntry> take();
+  std::size_t value_size() const;
+
+ private:
+  bpf_map* slot_;
+  bpf_map* maps_[2];
+  int active_ = 0;
+};
+
+}  // namespace kit

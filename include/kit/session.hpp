@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What each tool does first and last: options, privileges, plan, load, loop, output, summary.
+//
+// A tool's function reads in the order in which things happen: declare options, open the session, set knobs, settle the
+// plan, load, show. A session that replays a capture goes through the same steps without a kernel.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kit/attach.hpp"
+#include "kit/handle.hpp"
+#include "kit/maps.hpp"
+#include "kit/options.hpp"
+#include "kit/record.h"
+#include "kit/sink.hpp"
+
+namespace kit {
+
+class Report;
+
+class Session {
+ public:
+  // Reads the command line into the options' variables. Throws Finished where that was all (--help).
+  Session(Options& options, int argc, char** argv);
+  ~Session();
+
+  // Chooses the plan's ways by trial and switches the chosen programs on. Prints and throws Finished for --explain;
+  // throws Failure where an event cannot be seen at all.
+  template <typename S>
+  void settle(Skeleton<S>& bpf, const AttachPlan& plan) {
+    settle(bpf.object(), plan);
+  }
+  // Sets the filters, starts the command up to its gate, loads and attaches.
+  template <typename S>
+  void load(Skeleton<S>& bpf) {
+    load(bpf.object(), bpf.generated());
+  }
+
+  // A row for each record, until something ends the run. Returns the exit code.
+  template <typename S, typename Record>
+  int show(Skeleton<S>& bpf, const Table<Record>& table) {
+    return stream(bpf, table, [&](const kit_head& head) { row(table, reinterpret_cast<const Record&>(head)); });
+  }
+  // The same with a function that is given each record, in order, and shows what it wants to with row(); `last` is
+  // called when there are no more.
+  template <typename S>
+  int stream(Skeleton<S>& bpf, const Columns& columns, std::function<void(const kit_head&)> each,
+             std::function<void()> last = {}) {
+    return stream(bpf.object(), columns, std::move(each), std::move(last));
+  }
+  // Calls `each` for every report of an interval tool. Returns the exit code.
+  template <typename S>
+  int reports(Skeleton<S>& bpf, std::function<void(Report&)> each) {
+    return reports(bpf.object(), std::move(each));
+  }
+
+  template <typename Row>
+  void row(const Table<Row>& table, const Row& row) {
+    show_row(table, &row);
+  }
+
+  // Where the run's records come from: "x86_64", "arm64".
+  const std::string& arch() const;
+  const Settings& settings() const;
+
+ private:
+  friend class Report;
+  struct State;
+  void settle(bpf_object* object, const AttachPlan& plan);
+  void load(bpf_object* object, bpf_object_skeleton* skeleton);
+  int stream(bpf_object* object, const Columns& columns, std::function<void(const kit_head&)> each,
+             std::function<void()> last);
+  int reports(bpf_object* object, std::function<void(Report&)> each);
+  void show_row(const Columns& columns, const void* row);
+  std::unique_ptr<State> state_;
+};
+
+// One report of an interval tool: gives the maps' entries, live or replayed, and takes the rows.
+class Report {
+ public:
+  // The entries of a swapped map; values of several CPUs are joined by merge(Value& into, const Value& from).
+  template <typename Key, typename Value, typename Merge>
+  std::vector<std::pair<Key, Value>> entries(const char* map, Merge merge) {
+    std::vector<std::pair<Key, Value>> all;
+    for (const RawEntry& raw : raw_entries(map)) {
+      std::pair<Key, Value> entry{};
+      if (raw.key.size() != sizeof(Key)) continue;
+      std::memcpy(&entry.first, raw.key.data(), sizeof(Key));
+      constexpr std::size_t step = (sizeof(Value) + 7) / 8 * 8;
+      for (std::size_t at = 0; at + sizeof(Value) <= raw.values.size(); at += step) {
+        Value value;
+        std::memcpy(&value, raw.values.data() + at, sizeof value);
+        merge(entry.second, value);
+      }
+      all.push_back(entry);
+    }
+    return all;
+  }
+
+  void table(const Columns& columns);
+  template <typename Row>
+  void row(const Table<Row>& table, const Row& row) {
+    show_row(table, &row);
+  }
+  void histogram(const Histogram& histogram);
+
+ private:
+  friend class Session;
+  Report(Session::State& state, bpf_object* object) : state_(state), object_(object) {}
+  std::vector<RawEntry> raw_entries(const char* map);
+  void show_row(const Columns& columns, const void* row);
+
+  Session::State& state_;
+  bpf_object* object_;
+};
+
+}  // namespace kit

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/kernel.hpp"
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <map>
+
+#include "kallsyms.hpp"
+#include "kit/text.hpp"
+#include "tracefs.hpp"
+
+namespace kit {
+namespace {
+
+struct KindName {
+  HookKind kind;
+  std::string_view prefix;
+};
+constexpr KindName kind_names[] = {
+    {HookKind::tp_btf, "tp_btf/"}, {HookKind::raw_tp, "raw_tp/"},       {HookKind::tracepoint, "tp/"},
+    {HookKind::fentry, "fentry/"}, {HookKind::fexit, "fexit/"},         {HookKind::kprobe, "kprobe/"},
+    {HookKind::kretprobe, "kretprobe/"},
+};
+
+Verdict no(std::string why, bool denied = false) { return {false, denied, std::move(why), {}}; }
+
+// The smallest program there is: returns 0.
+constexpr std::array<bpf_insn, 2> nothing = {{
+    {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+    {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+}};
+
+Fd try_load(bpf_prog_type type, bpf_attach_type attach_type = bpf_attach_type{}, int btf_id = 0) {
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = attach_type;
+  options.attach_btf_id = static_cast<__u32>(btf_id);
+  int fd = bpf_prog_load(type, "trial", "GPL", nothing.data(), nothing.size(), &options);
+  if (fd < 0) errno = -fd;
+  return Fd(fd);
+}
+
+Verdict refused(std::string_view what, int error) {
+  if (error == EPERM || error == EACCES) {
+    std::string missing = missing_capabilities();
+    if (!missing.empty()) return no(cat("not permitted without ", missing), true);
+    return no(cat(what, " is refused by this kernel (EPERM)"));
+  }
+  return no(cat(what, ": ", error_text(error)));
+}
+
+int perf_event(perf_event_attr& attributes) {
+  attributes.size = sizeof attributes;
+  auto cpus = online_cpus();
+  return static_cast<int>(
+      syscall(SYS_perf_event_open, &attributes, -1, cpus.empty() ? 0 : cpus[0], -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+int open_tracepoint(int id) {
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_TRACEPOINT;
+  attributes.config = static_cast<__u64>(id);
+  attributes.sample_period = 1;
+  attributes.wakeup_events = 1;
+  return perf_event(attributes);
+}
+
+int open_kprobe(const std::string& function, bool at_return) {
+  std::string type = read_line("/sys/bus/event_source/devices/kprobe/type");
+  if (type.empty()) return errno = ENOTSUP, -1;
+  perf_event_attr attributes{};
+  attributes.type = static_cast<__u32>(std::atoi(type.c_str()));
+  attributes.config = at_return ? 1 : 0;  // .../format/retprobe: config:0
+  attributes.kprobe_func = reinterpret_cast<__u64>(function.c_str());
+  return perf_event(attributes);
+}
+
+class RunningKernel : public Kernel {
+ public:
+  explicit RunningKernel(const std::string& btf_path) : btf_path_(btf_path) {}
+
+  Verdict can_attach(const Hook& hook) override {
+    Verdict verdict = ask(hook);
+    if (verdict.yes && verdict.target.empty()) verdict.target = hook.target;
+    return verdict;
+  }
+
+ private:
+  Verdict ask(const Hook& hook) {
+    switch (hook.kind) {
+      case HookKind::tp_btf: return ask_typed(BPF_TRACE_RAW_TP, "btf_trace_" + hook.target, BTF_KIND_TYPEDEF, "tp_btf");
+      case HookKind::fentry: return ask_function(BPF_TRACE_FENTRY, hook.target, "fentry");
+      case HookKind::fexit: return ask_function(BPF_TRACE_FEXIT, hook.target, "fexit");
+      case HookKind::raw_tp: return ask_raw(hook.target);
+      case HookKind::tracepoint: return ask_tracepoint(hook.target);
+      case HookKind::kprobe: return ask_kprobe(hook.target, false);
+      case HookKind::kretprobe: return ask_kprobe(hook.target, true);
+      case HookKind::other: return {true, false, {}, {}};
+    }
+    return no("unknown kind");
+  }
+
+  // Loads the smallest program for a BTF target.
+  Verdict ask_typed(bpf_attach_type type, const std::string& name, __u32 kind, std::string_view what, Fd* loaded = nullptr) {
+    if (!types()) return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF); give its types with --btf FILE");
+    int id = btf__find_by_name_kind(types(), name.c_str(), kind);
+    if (id < 0) return no(cat("this kernel has no ", name));
+    Fd program = try_load(BPF_PROG_TYPE_TRACING, type, id);
+    if (!program) return refused(what, errno);
+    if (loaded) *loaded = std::move(program);
+    return {true, false, {}, {}};
+  }
+
+  // There are kernels that load such a program and then refuse to attach it, so it is attached for a moment.
+  Verdict ask_function(bpf_attach_type type, const std::string& name, std::string_view what) {
+    Fd program;
+    Verdict verdict = ask_typed(type, name, BTF_KIND_FUNC, what, &program);
+    if (!verdict.yes) return verdict;
+    Fd link(bpf_raw_tracepoint_open(nullptr, program.get()));
+    return link ? verdict : refused(what, errno);
+  }
+
+  Verdict ask_raw(const std::string& name) {
+    Fd program = try_load(BPF_PROG_TYPE_RAW_TRACEPOINT);
+    if (!program) return refused("raw_tp", errno);
+    Fd link(bpf_raw_tracepoint_open(name.c_str(), program.get()));
+    if (link) return {true, false, {}, {}};
+    return errno == ENOENT ? no(cat("this kernel has no tracepoint ", name)) : refused("raw_tp", errno);
+  }
+
+  Verdict ask_tracepoint(const std::string& event) {
+    int id = tracepoint_id(event);
+    if (id == -EACCES || id == -EPERM)
+      return no("tracefs cannot be read: that asks CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where it is not mounted", true);
+    if (id == -ENOENT) return no(cat("this kernel has no tracepoint ", event));
+    if (id < 0) return no(cat("tracefs: ", error_text(-id)));
+    Fd trial(open_tracepoint(id));
+    return trial ? Verdict{true, false, {}, {}} : refused("tracepoint", errno);
+  }
+
+  Verdict ask_kprobe(const std::string& name, bool at_return) {
+    std::string why = cat("this kernel has no function ", name);
+    for (const std::string& alias : function_aliases(name, symbols())) {
+      Fd trial(open_kprobe(alias, at_return));
+      if (trial) return {true, false, {}, alias};
+      if (errno == ENOTSUP) return no("kprobes are compiled out of this kernel (CONFIG_KPROBES)");
+      Verdict verdict = refused(cat("kprobe on ", alias), errno);
+      if (verdict.denied) return verdict;
+      why = verdict.why;
+    }
+    return no(why);
+  }
+
+  btf* types() {
+    if (!types_read_) {
+      types_.reset(btf_path_.empty() ? btf__load_vmlinux_btf() : btf__parse(btf_path_.c_str(), nullptr));
+      types_read_ = true;
+    }
+    return types_.get();
+  }
+
+  const std::vector<std::string>& symbols() {
+    if (symbols_.empty())
+      blazesym::each_kernel_function([&](std::string_view name) { symbols_.emplace_back(name); });
+    return symbols_;
+  }
+
+  std::string btf_path_;
+  Btf types_;
+  bool types_read_ = false;
+  std::vector<std::string> symbols_;
+};
+
+bool is_suffix_of_compiler(std::string_view rest) {
+  for (std::string_view suffix : {".isra.", ".constprop.", ".part.", ".llvm."})
+    if (rest.starts_with(suffix)) return true;
+  return rest.empty() || rest == "_noprof";
+}
+
+}  // namespace
+
+Hook parse_hook(std::string_view section) {
+  if (section.starts_with('?')) section.remove_prefix(1);
+  for (const KindName& name : kind_names)
+    if (section.starts_with(name.prefix)) return {name.kind, std::string(section.substr(name.prefix.size()))};
+  return {HookKind::other, std::string(section)};
+}
+
+std::string hook_text(const Hook& hook) {
+  for (const KindName& name : kind_names)
+    if (hook.kind == name.kind) return cat(name.prefix, hook.target);
+  return hook.target;
+}
+
+std::unique_ptr<Kernel> running_kernel(const std::string& btf_path) {
+  return std::make_unique<RunningKernel>(btf_path);
+}
+
+Link attach(bpf_program* program, const Hook& hook) {
+  bpf_link* link = nullptr;
+  if (hook.kind == HookKind::tracepoint) {
+    int event = open_tracepoint(tracepoint_id(hook.target));
+    link = event >= 0 ? bpf_program__attach_perf_event(program, event) : nullptr;
+    if (!link && event >= 0) close(event);
+  } else if (hook.kind == HookKind::kprobe || hook.kind == HookKind::kretprobe) {
+    link = bpf_program__attach_kprobe(program, hook.kind == HookKind::kretprobe, hook.target.c_str());
+  } else {
+    link = bpf_program__attach(program);
+  }
+  if (!link) {
+    int error = errno;
+    throw Failure(error == EPERM || error == EACCES ? Exit::denied : Exit::unsupported,
+                  cat("cannot attach to ", hook_text(hook), ": ", error_text(error), "; --explain shows what was tried"));
+  }
+  return Link(link);
+}
+
+std::string missing_capabilities() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  std::uint64_t have = 0;
+  while (std::getline(status, line))
+    if (line.starts_with("CapEff:")) have = std::strtoull(line.c_str() + 7, nullptr, 16);
+  auto has = [&](int capability) { return (have >> capability) & 1; };
+  // CAP_SYS_ADMIN contains both; before 5.8 it is the only way.
+  if (has(CAP_SYS_ADMIN)) return "";
+  bool bpf = has(39), perfmon = has(38);  // CAP_BPF, CAP_PERFMON
+  if (bpf && perfmon) return "";
+  return !bpf && !perfmon ? "CAP_BPF and CAP_PERFMON" : bpf ? "CAP_PERFMON" : "CAP_BPF";
+}
+
+std::vector<std::string> function_aliases(std::string_view name, const std::vector<std::string>& symbols) {
+  std::vector<std::string> exact, others;
+  for (const std::string& symbol : symbols) {
+    if (symbol == name) {
+      exact.push_back(symbol);
+    } else if (std::string_view view = symbol; view.starts_with(name)) {
+      if (is_suffix_of_compiler(view.substr(name.size()))) others.push_back(symbol);
+    } else if (view.starts_with("__") && view.substr(2).starts_with(name)) {
+      if (is_suffix_of_compiler(view.substr(2 + name.size()))) others.push_back(symbol);
+    }
+  }
+  std::sort(others.begin(), others.end());
+  exact.insert(exact.end(), others.begin(), others.end());
+  exact.erase(std::unique(exact.begin(), exact.end()), exact.end());
+  return exact;
+}
+
+std::vector<int> online_cpus() {
+  std::vector<int> cpus;
+  std::string list = read_line("/sys/devices/system/cpu/online");
+  for (std::string_view part : split(list, ',')) {
+    auto ends = split(part, '-');
+    auto first = parse_number(ends.front()), last = parse_number(ends.back());
+    if (!first || !last) continue;
+    for (auto cpu = *first; cpu <= *last; cpu++) cpus.push_back(static_cast<int>(cpu));
+  }
+  return cpus;
+}
+
+std::string read_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::string kernel_release() {
+  utsname names{};
+  return uname(&names) == 0 ? names.release : "unknown";
+}
+
+}  // namespace kit

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/maps.hpp"
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include <cstddef>
+#include <string_view>
+
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+// Calls each(section, variable's name, offset, size) for every global variable; it returns true to stop.
+template <typename Each>
+void each_global(bpf_object* object, Each each) {
+  btf* types = bpf_object__btf(object);
+  if (!types) return;
+  for (__u32 id = 1; id < btf__type_cnt(types); id++) {
+    const btf_type* type = btf__type_by_id(types, id);
+    if (!btf_is_datasec(type)) continue;
+    const char* section = btf__name_by_offset(types, type->name_off);
+    const btf_var_secinfo* variable = btf_var_secinfos(type);
+    for (int i = 0; i < btf_vlen(type); i++, variable++) {
+      const btf_type* of = btf__type_by_id(types, variable->type);
+      if (each(section, btf__name_by_offset(types, of->name_off), variable->offset, variable->size)) return;
+    }
+  }
+}
+
+bpf_map* section_map(bpf_object* object, std::string_view section) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    std::string_view name = bpf_map__name(map);
+    // libbpf calls ".bss" and the like "OBJECT.bss", and every other section by its own name.
+    if (name == section || (name.ends_with(section) && section.find('.', 1) == section.npos)) return map;
+  }
+  return nullptr;
+}
+
+std::byte* section_data(bpf_object* object, const char* section) {
+  bpf_map* map = section_map(object, section);
+  std::size_t size = 0;
+  return map ? static_cast<std::byte*>(const_cast<void*>(bpf_map__initial_value(map, &size))) : nullptr;
+}
+
+class Fnv {
+ public:
+  void add(std::uint64_t number) {
+    for (int i = 0; i < 8; i++) byte(static_cast<unsigned char>(number >> (8 * i)));
+  }
+  void add(std::string_view text) {
+    for (char c : text) byte(static_cast<unsigned char>(c));
+    byte(0);
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  void byte(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3; }
+  std::uint64_t hash_ = 0xcbf29ce484222325;
+};
+
+void add_layout(const btf* types, const btf_type* type, Fnv& hash) {
+  hash.add(btf__name_by_offset(types, type->name_off));
+  hash.add(type->size);
+  const btf_member* member = btf_members(type);
+  for (int i = 0; i < btf_vlen(type); i++, member++) {
+    hash.add(btf__name_by_offset(types, member->name_off));
+    hash.add(member->offset);
+    hash.add(static_cast<std::uint64_t>(btf__resolve_size(types, member->type)));
+  }
+}
+
+}  // namespace
+
+void* find_global(bpf_object* object, const char* name, std::size_t size) {
+  std::byte* place = nullptr;
+  each_global(object, [&](const char* section, const char* variable, __u32 offset, __u32 has) {
+    if (std::string_view(variable) != name || has != size) return false;
+    if (std::byte* data = section_data(object, section)) place = data + offset;
+    return true;
+  });
+  return place;
+}
+
+void read_losses(bpf_object* object, Losses& lost) {
+  each_global(object, [&](const char* section, const char* variable, __u32 offset, __u32) {
+    std::string_view given = variable;
+    if (std::string_view(section) != ".data.lost" || !given.starts_with("lost_")) return false;
+    given.remove_prefix(5);
+    std::size_t mark = given.find("__");
+    std::string name = mark == given.npos ? std::string(given) : cat(given.substr(0, mark), '.', given.substr(mark + 2));
+    std::byte* data = section_data(object, section);
+    std::uint64_t count = data ? *reinterpret_cast<volatile std::uint64_t*>(data + offset) : 0;
+    lost[name] = lost[name].value_or(0) + count;
+    return false;
+  });
+}
+
+std::optional<std::uint64_t> skipped_runs(bpf_object* object) {
+  std::uint64_t sum = 0;
+  bpf_program* program;
+  bpf_object__for_each_program(program, object) {
+    int fd = bpf_program__fd(program);
+    if (fd < 0) continue;
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return std::nullopt;
+    if (size < offsetof(bpf_prog_info, recursion_misses) + sizeof info.recursion_misses) return std::nullopt;
+    sum += info.recursion_misses;
+  }
+  return sum;
+}
+
+std::uint64_t layout_hash(bpf_object* object, const std::string& prefix) {
+  Fnv hash;
+  const btf* types = bpf_object__btf(object);
+  for (__u32 id = 1; types && id < btf__type_cnt(types); id++) {
+    const btf_type* type = btf__type_by_id(types, id);
+    if (!btf_is_struct(type)) continue;
+    std::string_view name = btf__name_by_offset(types, type->name_off);
+    if (name.starts_with(prefix) || name == "kit_head") add_layout(types, type, hash);
+  }
+  return hash.value();
+}
+
+SwappedMap::SwappedMap(bpf_object* object, const std::string& name)
+    : slot_(bpf_object__find_map_by_name(object, name.c_str())),
+      maps_{bpf_object__find_map_by_name(object, (name + "_first").c_str()),
+            bpf_object__find_map_by_name(object, (name + "_second").c_str())} {
+  if (!slot_ || !maps_[0] || !maps_[1]) throw Failure(Exit::failed, cat("the built-in BPF program has no map ", name));
+}
+
+std::size_t SwappedMap::value_size() const {
+  std::size_t size = bpf_map__value_size(maps_[0]);
+  bool per_cpu = bpf_map__type(maps_[0]) == BPF_MAP_TYPE_PERCPU_HASH;
+  return per_cpu ? (size + 7) / 8 * 8 * static_cast<std::size_t>(libbpf_num_possible_cpus()) : size;
+}
+
+std::vector<RawEntry> SwappedMap::take() {
+  int full = bpf_map__fd(maps_[active_]), slot = 0;
+  active_ ^= 1;
+  int empty = bpf_map__fd(maps_[active_]);
+  // Returns when no program uses the full one any more.
+  if (bpf_map_update_elem(bpf_map__fd(slot_), &slot, &empty, BPF_ANY) != 0)
+    throw Failure(Exit::failed, cat("cannot swap a map: ", error_text(errno)));
+  std::vector<RawEntry> entries;
+  RawEntry entry{std::vector<std::byte>(bpf_map__key_size(maps_[0])), std::vector<std::byte>(value_size())};
+  while (bpf_map_get_next_key(full, nullptr, entry.key.data()) == 0) {
+    if (bpf_map_lookup_elem(full, entry.key.data(), entry.values.data()) == 0) entries.push_back(entry);
+    bpf_map_delete_elem(full, entry.key.data());
+  }
+  return entries;
+}
+
+}  // namespace kit

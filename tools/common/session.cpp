@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/session.hpp"
+
+#include <malloc.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+
+#include "command.hpp"
+#include "filter.hpp"
+#include "kit/capture.hpp"
+#include "kit/loop.hpp"
+#include "kit/names.hpp"
+#include "kit/stream.hpp"
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+constexpr std::uint64_t ms = 1'000'000;
+// The reader is woken by the first record after a pause and lets more gather for this long.
+constexpr std::uint64_t gather_ns = 20 * ms;
+// In a storm, when a drain found an eighth of the ring full, it comes back sooner.
+constexpr std::uint64_t storm_gather_ns = 1 * ms;
+// How often, at least, the ring and the counters of losses are looked at.
+constexpr std::uint64_t look_every_ns = 1000 * ms;
+constexpr std::size_t default_buffer = 4 << 20;
+
+bool verbose = false;
+
+// Its debugging lines, thousands of them, are left out: they speak of relocations, not of what went wrong.
+int print_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
+  return verbose && level != LIBBPF_DEBUG ? std::vfprintf(stderr, format, arguments) : 0;
+}
+
+std::size_t round_buffer(std::size_t bytes) {
+  auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  while (size < bytes && size < std::size_t{1} << 30) size *= 2;
+  return size;
+}
+
+std::uint64_t total(const Losses& lost) {
+  std::uint64_t sum = 0;
+  for (const auto& [name, count] : lost) sum += count.value_or(0);
+  return sum;
+}
+
+std::string losses_text(const Losses& lost) {
+  std::string out;
+  for (const auto& [name, count] : lost)
+    if (count.value_or(0)) out += cat(out.empty() ? "" : ", ", *count, ' ', name);
+  return out;
+}
+
+struct Tree {
+  const char* typed;
+  const char* raw;
+};
+constexpr Tree tree_programs[] = {
+    {"filter_fork", "filter_fork_raw"}, {"filter_exec", "filter_exec_raw"}, {"filter_exit", "filter_exit_raw"}};
+
+// The programs that follow forks, execs and exits, as an event of the plan.
+void add_tree(bpf_object* object, AttachPlan& plan) {
+  std::vector<Part> typed, raw;
+  for (const Tree& tree : tree_programs) {
+    typed.emplace_back(bpf_object__find_program_by_name(object, tree.typed));
+    raw.emplace_back(bpf_object__find_program_by_name(object, tree.raw));
+  }
+  plan.event("tree").way("btf", typed).way("raw", raw);
+}
+
+}  // namespace
+
+struct Session::State {
+  Options& options;
+  Settings settings;
+  OutputBuffer out;
+  std::unique_ptr<Sink> sink;
+  std::unique_ptr<CaptureReader> replay;
+  std::unique_ptr<CaptureWriter> capture;
+  CaptureHeader header;
+  std::vector<Settled> plan;
+  std::vector<Link> links;
+  std::unique_ptr<Command> command;
+  Loop loop;
+  std::unique_ptr<Signals> signals;
+  std::uint64_t rows = 0, late = 0, reported_lost = 0;
+  RowMark mark;
+  bool full = false;  // --count rows were shown
+  std::vector<Cell> cells;
+  std::map<std::string, SwappedMap> swapped;
+  std::map<std::string, std::vector<RawEntry>> snapshots;  // replayed
+  Losses replayed_lost;
+  std::optional<CommandEnd> replayed_command;
+
+  explicit State(Options& of) : options(of) {}
+
+  void say(const std::string& message) {
+    out.flush();
+    std::fprintf(stderr, "%s: %s\n", options.name().c_str(), message.c_str());
+  }
+
+  Losses losses(bpf_object* object) {
+    if (replay) return replayed_lost;
+    Losses lost;
+    read_losses(object, lost);
+    lost["skipped"] = skipped_runs(object);
+    return lost;
+  }
+
+  // Says on stderr what was lost since the last time.
+  void say_losses(bpf_object* object) {
+    Losses lost = losses(object);
+    if (total(lost) == reported_lost) return;
+    reported_lost = total(lost);
+    say(cat("lost so far: ", losses_text(lost)));
+  }
+
+  void begin(const Columns* columns);
+  void end_when_due();
+  void replay_records(const std::function<void(const kit_head&, bool late)>& each);
+  void replay_reports(const std::function<void(std::uint64_t time, bool partial)>& report);
+  int finish(bpf_object* object);
+  int cut_off(bpf_object* object);
+};
+
+Session::Session(Options& options, int argc, char** argv) : state_(std::make_unique<State>(options)) {
+  State& s = *state_;
+  s.settings = options.parse(argc, argv);
+  verbose = s.settings.verbose;
+  libbpf_set_print(print_libbpf);
+  if (!s.settings.comm.empty()) compile_globs(s.settings.comm);  // says what is wrong before anything else happens
+  s.sink = make_sink(s.settings.output, s.settings.time, options.shape(), s.settings.interval.has_value(), s.out);
+  s.signals = std::make_unique<Signals>(s.loop, [&s](int signal) {
+    if (s.command && signal != SIGINT) s.command->send(signal);
+    s.loop.stop();
+  });
+}
+
+Session::~Session() = default;
+
+const std::string& Session::arch() const { return state_->header.start.arch; }
+const Settings& Session::settings() const { return state_->settings; }
+
+namespace {
+
+// The layout prefix of a tool's own types: "opensnoop_".
+std::string layout_prefix(const Options& options) { return options.name() + "_"; }
+
+[[noreturn]] void cannot_work(const std::vector<Settled>& plan) {
+  bool denied = false;
+  std::string message;
+  for (const Settled& event : plan) {
+    if (!event.way.empty()) continue;
+    denied |= event.denied;
+    message = cat("cannot see ", event.event, " on this kernel");
+    for (const Refusal& refusal : event.refused) {
+      message += cat(&refusal == event.refused.data() ? ": " : "; ", refusal.way, ": ", refusal.why);
+    }
+  }
+  std::string missing = missing_capabilities();
+  if (!missing.empty()) throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
+  throw Failure(denied ? Exit::denied : Exit::unsupported, message);
+}
+
+}  // namespace
+
+void Session::settle(bpf_object* object, const AttachPlan& given) {
+  State& s = *state_;
+  if (!s.settings.replay.empty()) {
+    s.replay = std::make_unique<CaptureReader>(s.settings.replay, s.options.name(),
+                                               layout_hash(object, layout_prefix(s.options)));
+    s.header = s.replay->header();
+    return;
+  }
+  AttachPlan plan = given;
+  if (auto ways = plan.ways();
+      !s.settings.attach.empty() && std::find(ways.begin(), ways.end(), s.settings.attach) == ways.end())
+    throw Failure(Exit::usage, cat("--attach ", s.settings.attach, ": there is no such way", suggestion(s.settings.attach, ways)));
+  if (follows_tree(s.settings)) add_tree(object, plan);
+  s.plan = plan.settle(*running_kernel(s.settings.btf), s.settings.attach);
+  Form form = form_of(s.plan);
+  if (s.settings.explain) {
+    s.out.text() = s.settings.output == Output::json ? plan_json(s.plan) + "\n" : plan_text(s.plan);
+    s.out.flush();
+    throw Finished{form == Form::none ? Exit::unsupported : Exit::done};
+  }
+  if (form == Form::none) cannot_work(s.plan);
+  for (const Settled& event : s.plan) {
+    if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
+    for (const Part& part : event.parts) bpf_program__set_autoload(part.program, true);
+  }
+  s.header.start = Start{.tool = s.options.name(), .version = version(), .kernel = kernel_release(), .arch = machine(),
+                         .clock = Clock::now(), .filters = filters_json(s.settings), .plan = plan_json(s.plan)};
+  s.header.layout = layout_hash(object, layout_prefix(s.options));
+  s.header.options = s.options.given();
+}
+
+void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
+  State& s = *state_;
+  if (s.replay) return;
+  set_filters(object, s.settings);
+  if (bpf_map* ring = bpf_object__find_map_by_name(object, "stream_ring")) {
+    std::size_t asked = s.settings.buffer ? s.settings.buffer->bytes : default_buffer, size = round_buffer(asked);
+    if (size != asked) s.say(cat("--buffer ", size_text(asked), " is rounded up to ", size_text(size)));
+    bpf_map__set_max_entries(ring, static_cast<__u32>(size));
+  }
+  if (!s.settings.record.empty()) s.capture = std::make_unique<CaptureWriter>(s.settings.record, s.header);
+  if (!s.settings.command.empty()) s.command = std::make_unique<Command>(s.settings.command);
+  if (int error = bpf_object__load_skeleton(skeleton); error) {
+    bool denied = error == -EPERM || error == -EACCES;
+    std::string missing = missing_capabilities();
+    if (denied && !missing.empty()) throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
+    throw Failure(Exit::unsupported, cat("this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
+  }
+  // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
+  for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
+    for (const Part& part : event->parts) s.links.push_back(attach(part.program, part.hook));
+  }
+  fill_filters(object, s.settings, s.command ? s.command->pid() : 0);
+  malloc_trim(0);  // the kernel's types are no longer needed
+}
+
+void Session::State::begin(const Columns* columns) {
+  sink->start(header.start);
+  if (columns) sink->table(*columns);
+  out.flush();
+}
+
+// What ends a run besides a signal: the time, the command's end, the end of the last process of --pid.
+void Session::State::end_when_due() {
+  if (settings.duration) {
+    auto timer = std::make_shared<std::optional<Timer>>();
+    timer->emplace(loop, [this, timer] { loop.stop(); });
+    (*timer)->once(settings.duration->ns);
+  }
+  if (command) {
+    loop.watch(command->ended_fd(), [this] { loop.stop(); });
+  }
+  auto left = std::make_shared<std::vector<Fd>>();
+  for (std::uint32_t pid : settings.pids) {
+    Fd process = open_process(pid);
+    if (!process) continue;
+    loop.watch(process.get(), [this, left, fd = process.get()] {
+      loop.forget(fd);
+      std::erase_if(*left, [fd](const Fd& one) { return one.get() == fd; });
+      if (left->empty()) loop.stop();
+    });
+    left->push_back(std::move(process));
+  }
+  if (settings.ready_fd >= 0 && write(settings.ready_fd, "\n", 1) != 1)
+    throw Failure(Exit::failed, cat("cannot write to --ready-fd ", settings.ready_fd, ": ", error_text(errno)));
+  if (command) command->go();
+}
+
+int Session::State::finish(bpf_object* object) {
+  End end{.rows = rows, .late = late, .lost = losses(object), .command = command ? command->end() : replayed_command};
+  if (capture) capture->end(end.lost, end.command);
+  sink->end(end);
+  out.flush();
+  if (total(end.lost)) say(cat("lost: ", losses_text(end.lost), "; --buffer sets a larger buffer"));
+  if (late) say(cat(late, " rows came after later ones were shown"));
+  if (end.command && !replay) {
+    if (end.command->signal) say(cat("the command was ended by ", signal_name(end.command->signal)));
+    else if (end.command->exit) say(cat("the command exited with ", end.command->exit));
+  }
+  return static_cast<int>(settings.strict && total(end.lost) ? Exit::lost : Exit::done);
+}
+
+void Session::show_row(const Columns& columns, const void* row) {
+  State& s = *state_;
+  if (s.full) return;
+  columns.cells(row, s.cells);
+  s.sink->row(columns, s.cells, s.mark);
+  s.rows++;
+  s.late += s.mark.late;
+  if (s.settings.count && s.rows == *s.settings.count) {
+    s.full = true;
+    s.loop.stop();
+  }
+}
+
+namespace {
+
+// Drains the ring by the loop's timers and gives the records on in order.
+class RingReader {
+ public:
+  using Each = std::function<void(const kit_head&, bool late)>;
+
+  RingReader(Loop& loop, bpf_object* object, int fd, std::size_t size, Each each, std::function<void()> drained,
+             std::function<void()> looked)
+      : ring_(fd, size), each_(std::move(each)), drained_(std::move(drained)), timer_(loop, [this] { tick(); }),
+        fallback_(loop, [this, looked = std::move(looked)] {
+          tick();
+          looked();
+        }) {
+    armed_ = static_cast<volatile std::uint32_t*>(find_global(object, "stream_armed", 4));
+    loop.watch(fd, [this] { timer_.once(gather_ns); }, true);
+    // On processors that order memory weakly a wake-up can be missed; then the next look is a second away.
+    fallback_.every(look_every_ns);
+    tick();
+  }
+
+  // All that there is, in order.
+  void finish() {
+    while (ring_.drain([this](std::string_view record) { reorder_.add(record); })) {
+    }
+    reorder_.release(UINT64_MAX, each_);
+    drained_();
+  }
+
+ private:
+  void tick() {
+    std::uint64_t now = boot_time();
+    std::size_t bytes = ring_.drain([this](std::string_view record) { reorder_.add(record); });
+    reorder_.release(now - Reorder::window_ns, each_);
+    drained_();
+    if (bytes > ring_.size() / 8) return timer_.once(storm_gather_ns);
+    if (bytes || !reorder_.empty()) return timer_.once(gather_ns);
+    *armed_ = 1;
+    if (!ring_.empty()) timer_.once(gather_ns);
+  }
+
+  Ring ring_;
+  Reorder reorder_;
+  Each each_;
+  std::function<void()> drained_;
+  Timer timer_, fallback_;
+  volatile std::uint32_t* armed_;
+};
+
+}  // namespace
+
+int Session::stream(bpf_object* object, const Columns& columns, std::function<void(const kit_head&)> each,
+                    std::function<void()> last) {
+  State& s = *state_;
+  s.begin(&columns);
+  auto one = [&](const kit_head& head, bool late) {
+    if (s.capture) s.capture->record(head);
+    s.mark.late = late;
+    each(head);
+  };
+  try {
+    if (s.replay) {
+      s.replay_records(one);
+    } else {
+      bpf_map* ring = bpf_object__find_map_by_name(object, "stream_ring");
+      RingReader reader(s.loop, object, bpf_map__fd(ring), bpf_map__max_entries(ring), one, [&s] { s.out.flush(); },
+                        [&] { s.say_losses(object); });
+      s.end_when_due();
+      s.loop.run();
+      s.links.clear();
+      reader.finish();
+    }
+    s.mark.late = false;
+    if (last) last();
+    return s.finish(object);
+  } catch (const Finished&) {
+    return s.cut_off(object);
+  }
+}
+
+int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
+  State& s = *state_;
+  s.begin(nullptr);
+  std::uint64_t number = 0, last = boot_time();
+  auto report = [&](std::uint64_t time, bool partial) {
+    s.mark = {.interval = ++number, .partial = partial, .late = false};
+    s.sink->report(number, time, partial);
+    Report one(s, object);
+    each(one);
+    if (s.capture) s.capture->report(time, partial);
+    s.out.flush();
+    s.say_losses(object);
+    last = time;
+    if (s.settings.interval && s.settings.count && number == *s.settings.count) s.loop.stop(), s.full = true;
+  };
+  try {
+    if (s.replay) {
+      s.replay_reports(report);
+      return s.finish(object);
+    }
+    std::uint64_t interval = s.settings.interval ? s.settings.interval->ns : 0, begin = last;
+    Timer timer(s.loop, [&] {
+      std::uint64_t now = boot_time();
+      // The end of --duration is about to make the report that is due now.
+      if (s.settings.duration && begin + s.settings.duration->ns < now + interval / 20) return;
+      report(now, false);
+    });
+    if (interval) timer.every(interval);
+    s.end_when_due();
+    s.loop.run();
+    s.links.clear();
+    std::uint64_t now = boot_time();
+    if (!s.full) report(now, interval && now - last < interval - interval / 20);
+    return s.finish(object);
+  } catch (const Finished&) {
+    return s.cut_off(object);
+  }
+}
+
+void Session::State::replay_records(const std::function<void(const kit_head&, bool late)>& each) {
+  CaptureReader::Chunk chunk;
+  std::string aligned;
+  std::uint64_t previous = 0;
+  bool whole = false;
+  while (replay->next(chunk)) {
+    if (chunk.kind == CaptureReader::Chunk::end) {
+      CaptureReader::parse_end(chunk.bytes, replayed_lost, replayed_command);
+      whole = true;
+    }
+    if (chunk.kind != CaptureReader::Chunk::record || full) continue;
+    Reorder one;  // checks that the record is one
+    if (!one.add(chunk.bytes)) throw Failure(Exit::failed, "the capture is damaged: a record is too short");
+    one.release(UINT64_MAX, [&](const kit_head& head, bool) {
+      each(head, head.time < previous);
+      previous = std::max<std::uint64_t>(previous, head.time);
+    });
+  }
+  if (!whole) say("the capture has no end: its recording was cut short");
+}
+
+void Session::State::replay_reports(const std::function<void(std::uint64_t time, bool partial)>& report) {
+  CaptureReader::Chunk chunk;
+  bool whole = false;
+  while (replay->next(chunk)) {
+    std::string map;
+    std::vector<RawEntry> entries;
+    std::uint64_t time = 0;
+    bool partial = false;
+    if (chunk.kind == CaptureReader::Chunk::snapshot) {
+      CaptureReader::parse_snapshot(chunk.bytes, map, entries);
+      snapshots[map] = std::move(entries);
+    } else if (chunk.kind == CaptureReader::Chunk::report) {
+      CaptureReader::parse_report(chunk.bytes, time, partial);
+      if (!full) report(time, partial);
+    } else if (chunk.kind == CaptureReader::Chunk::end) {
+      CaptureReader::parse_end(chunk.bytes, replayed_lost, replayed_command);
+      whole = true;
+    }
+  }
+  if (!whole) say("the capture has no end: its recording was cut short");
+}
+
+// The reader of our output has gone: no summary can be written, but a capture is closed and losses still count.
+int Session::State::cut_off(bpf_object* object) {
+  links.clear();
+  Losses lost = losses(object);
+  if (capture) capture->end(lost, command ? command->end() : std::nullopt);
+  return static_cast<int>(settings.strict && total(lost) ? Exit::lost : Exit::done);
+}
+
+std::vector<RawEntry> Report::raw_entries(const char* map) {
+  if (state_.replay) return std::exchange(state_.snapshots[map], {});
+  auto found = state_.swapped.find(map);
+  if (found == state_.swapped.end()) found = state_.swapped.emplace(map, SwappedMap(object_, map)).first;
+  std::vector<RawEntry> entries = found->second.take();
+  if (state_.capture) state_.capture->snapshot(map, entries);
+  return entries;
+}
+
+void Report::table(const Columns& columns) { state_.sink->table(columns); }
+
+void Report::show_row(const Columns& columns, const void* row) {
+  columns.cells(row, state_.cells);
+  state_.sink->row(columns, state_.cells, state_.mark);
+  state_.rows++;
+}
+
+void Report::histogram(const Histogram& histogram) {
+  state_.sink->histogram(histogram, state_.mark);
+  state_.rows++;
+}
+
+}  // namespace kit

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/sink.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kit/failure.hpp"
+#include "kit/names.hpp"
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+using Kind = Cell::Kind;
+
+struct UnitScale {
+  double ns;
+  int decimals;
+};
+UnitScale scale(Unit unit) {
+  switch (unit) {
+    case Unit::ms: return {1e6, 3};
+    case Unit::us: return {1e3, 3};
+    case Unit::ns: break;
+  }
+  return {1, 0};
+}
+
+// A value as text and CSV show it. `time` is how to write the time cells.
+template <typename Time>
+void append_plain(std::string& out, const Cell& cell, Time time) {
+  auto bits = static_cast<std::uint64_t>(cell.number);
+  switch (cell.kind) {
+    case Kind::unknown: out += '?'; break;
+    case Kind::absent: out += "n/a"; break;
+    case Kind::none: out += '-'; break;
+    case Kind::number: append(out, cell.number); break;
+    case Kind::count: append(out, bits); break;
+    case Kind::boolean: out += cell.number ? "yes" : "no"; break;
+    case Kind::decimal: append_decimal(out, cell.decimal, 3); break;
+    case Kind::text: append_visible(out, cell.text()); break;
+    case Kind::words: {
+      bool first = true;
+      for (std::string_view word : split_words(cell.text())) {
+        if (!std::exchange(first, false)) out += ' ';
+        append_shell_word(out, word);
+      }
+      break;
+    }
+    case Kind::error: out += errno_name(static_cast<int>(cell.number)); break;
+    case Kind::duration: {
+      auto [ns, decimals] = scale(cell.unit);
+      append_decimal(out, static_cast<double>(bits) / ns, decimals);
+      break;
+    }
+    case Kind::address: append_hex(out, bits); break;
+    case Kind::time: time(bits); break;
+  }
+}
+
+class TextSink : public Sink {
+ public:
+  TextSink(TimeStyle time, bool reports, OutputBuffer& out) : time_(time), reports_(reports), out_(out) {}
+
+  void start(const Start& start) override { clock_ = start.clock; }
+
+  void table(const Columns& columns) override {
+    std::string& out = out_.text();
+    std::size_t begin = out.size(), pad = 0;
+    const auto& all = columns.columns();
+    for (std::size_t i = 0; i < all.size(); i++) {
+      if (!shown(all[i])) continue;
+      place(out, pad, all[i], i + 1 == all.size(), all[i].heading, begin);
+    }
+    out += '\n';
+  }
+
+  void report(std::uint64_t interval, std::uint64_t time, bool partial) override {
+    std::string& out = out_.text();
+    if (!reports_) return;
+    if (interval > 1) out += '\n';
+    if (time_ != TimeStyle::none) {
+      append_time(out, time_, clock_, time, previous_);
+      previous_ = time;
+      out += partial ? " (cut short)\n" : "\n";
+    } else if (partial) {
+      out += "(cut short)\n";
+    }
+  }
+
+  void row(const Columns& columns, const std::vector<Cell>& cells, const RowMark& mark) override {
+    std::string& out = out_.text();
+    std::size_t begin = out.size(), pad = 0;
+    const auto& all = columns.columns();
+    for (std::size_t i = 0; i < all.size(); i++) {
+      if (!shown(all[i])) continue;
+      cell_.clear();
+      append_plain(cell_, cells[i], [&](std::uint64_t boot) {
+        append_time(cell_, time_, clock_, boot, previous_);
+        previous_ = boot;
+      });
+      place(out, pad, all[i], i + 1 == all.size(), cell_, begin);
+    }
+    out += mark.late ? " (late)\n" : "\n";
+  }
+
+  void histogram(const Histogram& histogram, const RowMark&) override {
+    std::string& out = out_.text();
+    for (const auto& [name, cell] : histogram.key) {
+      out += cat('\n', name, " = ");
+      append_plain(out, cell, [](std::uint64_t) {});
+    }
+    out += '\n';
+    append_bars(out, histogram);
+  }
+
+  void end(const End&) override {}
+
+ private:
+  bool shown(const Column& column) const {
+    return (!column.shown || *column.shown) && !(column.key == "time" && time_ == TimeStyle::none);
+  }
+
+  int width_of(const Column& column) const {
+    if (column.key != "time") return std::max(column.width, static_cast<int>(column.heading.size()));
+    switch (time_) {
+      case TimeStyle::iso: return 35;
+      case TimeStyle::epoch: return 20;
+      case TimeStyle::delta:
+      case TimeStyle::boot: return 16;
+      default: return 12;
+    }
+  }
+
+  // Puts a value into its column. A value that is too wide takes from the space of those that follow it, so that the
+  // row finds back into its columns.
+  void place(std::string& out, std::size_t& planned, const Column& column, bool last, std::string_view text,
+             std::size_t begin) {
+    std::size_t have = width(std::string_view(out).substr(begin)), size = width(text);
+    auto room = static_cast<std::size_t>(width_of(column));
+    std::size_t target = planned + (column.right && size < room ? room - size : 0);
+    if (have < target) out.append(target - have, ' ');
+    else if (have > 0 && have >= target && out.back() != ' ') out += ' ';
+    out += text;
+    planned += room + 1;
+    if (last) return;
+  }
+
+  // A bar for each power of two between the first and the last that have any.
+  void append_bars(std::string& out, const Histogram& histogram) {
+    std::vector<std::uint64_t> powers(65);
+    const auto& counts = histogram.slots.counts();
+    for (unsigned slot = 0; slot < counts.size(); slot++)
+      powers[slot_first(slot) ? kit_log2(slot_first(slot)) + 1 : 0] += counts[slot];
+    auto any = [](std::uint64_t count) { return count > 0; };
+    auto first = std::find_if(powers.begin(), powers.end(), any);
+    auto last = std::find_if(powers.rbegin(), powers.rend(), any).base();
+    std::uint64_t most = *std::max_element(powers.begin(), powers.end());
+    for (auto power = first; power < last; ++power) {
+      auto index = power - powers.begin();
+      std::uint64_t low = index ? std::uint64_t{1} << (index - 1) : 0, high = index ? low * 2 - 1 : 0;
+      std::string range = cat('[', low, ", ", high, ']');
+      out += cat(range, std::string(range.size() < 26 ? 26 - range.size() : 1, ' '), *power, ' ');
+      out.append(*power * 40 / std::max<std::uint64_t>(most, 1), '@');
+      out += '\n';
+    }
+  }
+
+  TimeStyle time_;
+  bool reports_;
+  OutputBuffer& out_;
+  Clock clock_;
+  std::uint64_t previous_ = 0;
+  std::string cell_;
+};
+
+class JsonSink : public Sink {
+ public:
+  explicit JsonSink(OutputBuffer& out) : out_(out) {}
+
+  void start(const Start& start) override {
+    clock_ = start.clock;
+    std::string& out = out_.text();
+    out += "{\"type\":\"start\",\"schema\":1,\"tool\":";
+    append_json(out, start.tool);
+    out += ",\"version\":";
+    append_json(out, start.version);
+    out += ",\"kernel\":";
+    append_json(out, start.kernel);
+    out += ",\"arch\":";
+    append_json(out, start.arch);
+    out += ",\"time\":\"";
+    append_rfc3339(out, clock_.realtime_ns);
+    out += cat("\",\"clock\":{\"boot_ns\":", clock_.boot_ns, ",\"realtime_ns\":", clock_.realtime_ns,
+               "},\"filters\":", start.filters, ",\"plan\":", start.plan, "}\n");
+  }
+
+  void table(const Columns&) override {}
+  void report(std::uint64_t, std::uint64_t, bool) override {}
+
+  void row(const Columns& columns, const std::vector<Cell>& cells, const RowMark& mark) override {
+    std::string& out = out_.text();
+    out += "{\"type\":\"row\"";
+    append_mark(out, mark);
+    for (std::size_t i = 0; i < cells.size(); i++) append_member(out, columns.columns()[i].key, cells[i]);
+    out += "}\n";
+  }
+
+  void histogram(const Histogram& histogram, const RowMark& mark) override {
+    std::string& out = out_.text();
+    const Slots& slots = histogram.slots;
+    out += "{\"type\":\"histogram\"";
+    append_mark(out, mark);
+    out += ",\"name\":";
+    append_json(out, histogram.name);
+    out += ",\"unit\":";
+    append_json(out, histogram.unit);
+    out += ",\"key\":{";
+    std::string keys;
+    for (const auto& [name, cell] : histogram.key) append_member(keys, name, cell);
+    if (!keys.empty()) out += keys.substr(1);
+    out += cat("},\"count\":", slots.count());
+    append_member(out, "sum", histogram.sum ? Cell::count(*histogram.sum) : Cell::unknown());
+    append_member(out, "p50", Cell::count(slots.percentile(0.5)));
+    append_member(out, "p90", Cell::count(slots.percentile(0.9)));
+    append_member(out, "p99", Cell::count(slots.percentile(0.99)));
+    append_member(out, "p999", Cell::count(slots.percentile(0.999)));
+    append_member(out, "max", histogram.max ? Cell::count(*histogram.max) : Cell::unknown());
+    out += ",\"buckets\":[";
+    bool first = true;
+    for (unsigned slot = 0; slot < slots.counts().size(); slot++) {
+      if (!slots.counts()[slot]) continue;
+      out += cat(std::exchange(first, false) ? "" : ",", "{\"min\":", slot_first(slot), ",\"max\":", slot_last(slot),
+                 ",\"count\":", slots.counts()[slot], '}');
+    }
+    out += "]}\n";
+  }
+
+  void end(const End& end) override {
+    std::string& out = out_.text();
+    out += cat("{\"type\":\"end\",\"rows\":", end.rows, ",\"late\":", end.late, ",\"lost\":", losses_json(end.lost));
+    if (end.command) {
+      out += ",\"command\":{";
+      out += end.command->signal ? cat("\"signal\":\"", signal_name(end.command->signal), '"')
+                                 : cat("\"exit\":", end.command->exit);
+      out += '}';
+    }
+    out += "}\n";
+  }
+
+ private:
+  static void append_mark(std::string& out, const RowMark& mark) {
+    if (mark.interval) out += cat(",\"interval\":", *mark.interval);
+    if (mark.partial) out += ",\"partial\":true";
+    if (mark.late) out += ",\"late\":true";
+  }
+
+  void append_member(std::string& out, std::string_view key, const Cell& cell) {
+    out += cat(",\"", key, "\":");
+    append_value(out, cell);
+    if (cell.kind == Kind::text && !valid_utf8(cell.text())) {
+      out += cat(",\"", key, "_base64\":\"");
+      append_base64(out, cell.text());
+      out += '"';
+    } else if (cell.kind == Kind::words && !valid_utf8(cell.text())) {
+      out += cat(",\"", key, "_base64\":");
+      append_list(out, cell.text(), [](std::string& to, std::string_view word) {
+        to += '"';
+        append_base64(to, word);
+        to += '"';
+      });
+    }
+  }
+
+  template <typename Append>
+  static void append_list(std::string& out, std::string_view words, Append each) {
+    out += '[';
+    bool first = true;
+    for (std::string_view word : split_words(words)) {
+      if (!std::exchange(first, false)) out += ',';
+      each(out, word);
+    }
+    out += ']';
+  }
+
+  void append_value(std::string& out, const Cell& cell) {
+    auto bits = static_cast<std::uint64_t>(cell.number);
+    switch (cell.kind) {
+      case Kind::unknown:
+      case Kind::absent:
+      case Kind::none: out += "null"; break;
+      case Kind::number: append(out, cell.number); break;
+      case Kind::count:
+      case Kind::duration: append(out, bits); break;
+      case Kind::boolean: out += cell.number ? "true" : "false"; break;
+      case Kind::decimal: append_decimal(out, cell.decimal, 6); break;
+      case Kind::text: append_json(out, cell.text()); break;
+      case Kind::words: append_list(out, cell.text(), append_json); break;
+      case Kind::error: append_json(out, errno_name(static_cast<int>(cell.number))); break;
+      case Kind::address:
+        out += '"';
+        append_hex(out, bits);
+        out += '"';
+        break;
+      case Kind::time:
+        out += '"';
+        append_rfc3339(out, clock_.realtime(bits));
+        out += '"';
+        break;
+    }
+  }
+
+  OutputBuffer& out_;
+  Clock clock_;
+};
+
+class CsvSink : public Sink {
+ public:
+  CsvSink(TimeStyle time, bool intervals, OutputBuffer& out) : time_(time), intervals_(intervals), out_(out) {}
+
+  void start(const Start& start) override { clock_ = start.clock; }
+
+  void table(const Columns& columns) override {
+    if (std::exchange(headed_, true)) return;
+    std::string line = intervals_ ? ",interval" : "";
+    for (const Column& column : columns.columns())
+      if (shown(column)) line += cat(',', column.key);
+    out_.text() += cat(line.substr(1), "\r\n");
+  }
+
+  void report(std::uint64_t, std::uint64_t, bool) override {}
+
+  void row(const Columns& columns, const std::vector<Cell>& cells, const RowMark& mark) override {
+    std::string line = intervals_ ? cat(',', mark.interval.value_or(1)) : "";
+    for (std::size_t i = 0; i < cells.size(); i++) {
+      if (!shown(columns.columns()[i])) continue;
+      std::string field;
+      append_field(field, cells[i]);
+      line += ',';
+      append_csv(line, field);
+    }
+    out_.text() += cat(line.substr(1), "\r\n");
+  }
+
+  // A row for each bucket; the key's columns come first.
+  void histogram(const Histogram& histogram, const RowMark& mark) override {
+    if (!std::exchange(headed_, true)) {
+      std::string head = intervals_ ? "interval,name,unit," : "name,unit,";
+      for (const auto& [name, cell] : histogram.key) head += cat(name, ',');
+      out_.text() += cat(head, "min,max,count\r\n");
+    }
+    for (unsigned slot = 0; slot < histogram.slots.counts().size(); slot++) {
+      if (!histogram.slots.counts()[slot]) continue;
+      std::string line = intervals_ ? cat(mark.interval.value_or(1), ',') : "";
+      line += cat(histogram.name, ',', histogram.unit, ',');
+      for (const auto& [name, cell] : histogram.key) {
+        std::string field;
+        append_field(field, cell);
+        append_csv(line, field);
+        line += ',';
+      }
+      out_.text() += cat(line, slot_first(slot), ',', slot_last(slot), ',', histogram.slots.counts()[slot], "\r\n");
+    }
+  }
+
+  void end(const End&) override {}
+
+ private:
+  bool shown(const Column& column) const { return !(column.key == "time" && time_ == TimeStyle::none); }
+
+  void append_field(std::string& field, const Cell& cell) {
+    if (cell.kind == Kind::duration) {
+      append(field, static_cast<std::uint64_t>(cell.number));
+    } else if (cell.kind != Kind::unknown && cell.kind != Kind::absent && cell.kind != Kind::none) {
+      append_plain(field, cell, [&](std::uint64_t boot) {
+        append_time(field, time_, clock_, boot, previous_);
+        previous_ = boot;
+      });
+    }
+  }
+
+  TimeStyle time_;
+  bool intervals_, headed_ = false;
+  OutputBuffer& out_;
+  Clock clock_;
+  std::uint64_t previous_ = 0;
+};
+
+}  // namespace
+
+void OutputBuffer::flush() {
+  std::string_view rest = text_;
+  while (!rest.empty()) {
+    ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      int error = errno;
+      text_.clear();
+      if (error == EPIPE) throw Finished{};
+      throw Failure(Exit::failed, cat("cannot write to standard output: ", error_text(error)));
+    }
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  text_.clear();
+}
+
+std::unique_ptr<Sink> make_sink(Output output, TimeStyle time, Shape shape, bool with_interval, OutputBuffer& out) {
+  switch (output) {
+    case Output::json: return std::make_unique<JsonSink>(out);
+    case Output::csv: return std::make_unique<CsvSink>(time, shape == Shape::interval, out);
+    case Output::text: break;
+  }
+  return std::make_unique<TextSink>(time, with_interval, out);
+}
+
+std::string losses_json(const Losses& lost) {
+  std::string out = "{";
+  for (const auto& [name, count] : lost) {
+    if (out.size() > 1) out += ',';
+    append_json(out, name);
+    out += count ? cat(':', *count) : ":null";
+  }
+  return out + '}';
+}
+
+std::string plan_json(const std::vector<Settled>& plan) {
+  std::string out = cat("{\"form\":\"", form_name(form_of(plan)), "\",\"events\":[");
+  for (const Settled& event : plan) {
+    if (&event != plan.data()) out += ',';
+    out += "{\"event\":";
+    append_json(out, event.event);
+    out += ",\"way\":";
+    event.way.empty() ? append(out, "null") : append_json(out, event.way);
+    out += ",\"hooks\":[";
+    for (const Part& part : event.parts) {
+      if (&part != event.parts.data()) out += ',';
+      append_json(out, hook_text(part.hook));
+    }
+    out += "],\"misses\":";
+    event.misses.empty() ? append(out, "null") : append_json(out, event.misses);
+    out += ",\"refused\":[";
+    for (const Refusal& refusal : event.refused) {
+      if (&refusal != event.refused.data()) out += ',';
+      out += "{\"way\":";
+      append_json(out, refusal.way);
+      out += ",\"why\":";
+      append_json(out, refusal.why);
+      out += '}';
+    }
+    out += "]}";
+  }
+  return out + "]}";
+}
+
+std::string plan_text(const std::vector<Settled>& plan) {
+  std::string out;
+  for (const Settled& event : plan) {
+    out += cat(event.event, ": ", event.way.empty() ? "cannot be seen on this kernel" : event.way, '\n');
+    for (const Part& part : event.parts) out += cat("  takes    ", hook_text(part.hook), '\n');
+    if (!event.misses.empty()) out += cat("  misses   ", event.misses, '\n');
+    for (const Refusal& refusal : event.refused) out += cat("  refused  ", refusal.way, ": ", refusal.why, '\n');
+  }
+  return out + cat("form: ", form_name(form_of(plan)), '\n');
+}
+
+}  // namespace kit

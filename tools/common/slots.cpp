@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/slots.hpp"
+
+#include <cmath>
+
+namespace kit {
+
+std::uint64_t slot_first(unsigned slot) {
+  if (slot < KIT_SLOTS_PER_POWER) return slot;
+  unsigned power = slot / KIT_SLOTS_PER_POWER + KIT_SLOT_BITS - 1;
+  std::uint64_t step = slot % KIT_SLOTS_PER_POWER;
+  return (KIT_SLOTS_PER_POWER + step) << (power - KIT_SLOT_BITS);
+}
+
+std::uint64_t slot_last(unsigned slot) { return slot + 1 < KIT_SLOTS ? slot_first(slot + 1) - 1 : UINT64_MAX; }
+
+std::uint64_t Slots::count() const {
+  std::uint64_t sum = 0;
+  for (std::uint64_t count : counts_) sum += count;
+  return sum;
+}
+
+std::uint64_t Slots::percentile(double fraction) const {
+  auto rank = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count())));
+  if (rank == 0) rank = 1;
+  std::uint64_t below = 0;
+  for (unsigned slot = 0; slot < KIT_SLOTS; slot++) {
+    if (below + counts_[slot] < rank) {
+      below += counts_[slot];
+      continue;
+    }
+    double share = static_cast<double>(rank - below) / static_cast<double>(counts_[slot]);
+    double size = static_cast<double>(slot_last(slot) - slot_first(slot));
+    return slot_first(slot) + static_cast<std::uint64_t>(size * share);
+  }
+  return 0;
+}
+
+}  // namespace kit

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/stream.hpp"
+
+#include <linux/bpf.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+std::uint64_t load(const void* position) {
+  return static_cast<const std::atomic<std::uint64_t>*>(position)->load(std::memory_order_acquire);
+}
+
+constexpr std::size_t align8(std::size_t size) { return (size + 7) / 8 * 8; }
+
+}  // namespace
+
+Ring::Ring(int fd, std::size_t size) : size_(size), page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+  consumer_map_ = mmap(nullptr, page_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  producer_map_ = mmap(nullptr, page_ + 2 * size_, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(page_));
+  if (consumer_map_ == MAP_FAILED || producer_map_ == MAP_FAILED)
+    throw Failure(Exit::failed, cat("cannot map the ring buffer: ", error_text(errno)));
+}
+
+Ring::~Ring() {
+  munmap(consumer_map_, page_);
+  munmap(producer_map_, page_ + 2 * size_);
+}
+
+bool Ring::empty() const {
+  // After arming: the look at the producer's position must not come before (see stream.bpf.h).
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return load(producer_map_) == load(consumer_map_);
+}
+
+std::size_t Ring::drain(const std::function<void(std::string_view)>& each) {
+  auto& consumer = *static_cast<std::atomic<std::uint64_t>*>(consumer_map_);
+  const char* data = static_cast<const char*>(producer_map_) + page_;
+  std::uint64_t position = load(consumer_map_), begin = position, freed = position, end = load(producer_map_);
+  while (position < end) {
+    const char* record = data + (position & (size_ - 1));
+    std::uint32_t head = reinterpret_cast<const std::atomic<std::uint32_t>*>(record)->load(std::memory_order_acquire);
+    if (head & BPF_RINGBUF_BUSY_BIT) break;
+    std::uint32_t size = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+    if (!(head & BPF_RINGBUF_DISCARD_BIT)) each({record + BPF_RINGBUF_HDR_SZ, size});
+    position += align8(size + BPF_RINGBUF_HDR_SZ);
+    // Room is given back in parts, not for each record: the line is shared with every CPU that writes.
+    if (position - freed > size_ / 16) consumer.store(freed = position, std::memory_order_release);
+    if (position == end) end = load(producer_map_);
+    if (position - begin > 4 * size_) break;  // a storm; come back for the rest
+  }
+  consumer.store(position, std::memory_order_release);
+  return position - begin;
+}
+
+bool Reorder::add(std::string_view record) {
+  kit_head head;
+  if (record.size() < sizeof head) return false;
+  std::memcpy(&head, record.data(), sizeof head);
+  if (head.fixed < sizeof head || head.fixed + std::size_t{head.tail_at} + head.tail_size > record.size()) return false;
+  std::size_t at = bytes_.size();
+  std::uint32_t tail_at = std::exchange(head.tail_at, 0);
+  bytes_.append(record.substr(0, head.fixed));
+  std::memcpy(bytes_.data() + at, &head, sizeof head);
+  bytes_.append(record.substr(head.fixed + tail_at, head.tail_size));
+  bytes_.resize(align8(bytes_.size()));
+  waiting_.push_back({head.time, at});
+  return true;
+}
+
+void Reorder::release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each) {
+  auto earlier = [](const Waiting& a, const Waiting& b) { return a.time < b.time; };
+  if (!std::is_sorted(waiting_.begin(), waiting_.end(), earlier))
+    std::stable_sort(waiting_.begin(), waiting_.end(), earlier);
+  std::size_t given = 0;
+  for (; given < waiting_.size() && waiting_[given].time <= time; given++) {
+    bool late = waiting_[given].time < last_;
+    last_ = std::max(last_, waiting_[given].time);
+    each(*reinterpret_cast<const kit_head*>(bytes_.data() + waiting_[given].at), late);
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(given));
+  if (waiting_.empty()) {
+    bytes_.clear();
+  } else if (given) {
+    std::size_t begin = bytes_.size();
+    for (const Waiting& waiting : waiting_) begin = std::min(begin, waiting.at);
+    bytes_.erase(0, begin);
+    for (Waiting& waiting : waiting_) waiting.at -= begin;
+  }
+}
+
+}  // namespace kit

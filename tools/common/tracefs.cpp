@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tracefs.hpp"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
+
+#include <cstdlib>
+
+namespace kit {
+namespace {
+
+// A mount of tracefs that belongs to this process alone and ends with its descriptor (fsopen(2), 5.2).
+Fd detached_tracefs() {
+  Fd context(static_cast<int>(syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC)));
+  if (!context || syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return Fd();
+  return Fd(static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+}
+
+// tracefs's events directory. errno says why there is none.
+const Fd& events_directory() {
+  static const Fd directory = [] {
+    for (const char* path : {"/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"}) {
+      Fd events(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+      if (events || errno == EACCES) return events;
+    }
+    Fd root = detached_tracefs();
+    return root ? Fd(openat(root.get(), "events", O_PATH | O_DIRECTORY | O_CLOEXEC)) : Fd();
+  }();
+  return directory;
+}
+
+}  // namespace
+
+int tracepoint_id(const std::string& event) {
+  errno = 0;
+  const Fd& events = events_directory();
+  if (!events) return errno ? -errno : -EACCES;
+  Fd file(openat(events.get(), (event + "/id").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return -errno;
+  char digits[16] = {};
+  if (read(file.get(), digits, sizeof digits - 1) <= 0) return -EIO;
+  return std::atoi(digits);
+}
+
+}  // namespace kit
