@@ -63,12 +63,9 @@ static __always_inline void fill(struct execsnoop_record *record, struct task_st
 /* `room` is the bytes of tail behind cwd_room, enough for PATH_NAME_MAX. */
 static __always_inline void fill_cwd(struct execsnoop_record *record, struct task_struct *task)
 {
-	struct path path = {};
-	bool cut;
-	__u32 at;
+	bool cut = false;
+	__u32 at = path_prepend(stream_tail(record), CWD_ROOM, PATH_BEHIND(task, fs, pwd), &cut);
 
-	BPF_CORE_READ_INTO(&path, task, fs, pwd);
-	at = path_prepend(stream_tail(record), CWD_ROOM, path_start(&path), &cut);
 	record->cwd_size = CWD_ROOM - at;
 	record->head.tail_at = at;
 	record->notes |= EXECSNOOP_HAS_CWD | (cut ? EXECSNOOP_CUT_CWD : 0);
@@ -117,7 +114,8 @@ static __always_inline int on_exec(struct task_struct *task)
 	size = end - start;
 	if (with_exit && bpf_map_update_elem(&running, &tgid, &one, BPF_ANY))
 		count_lost(map_full__running);
-	if (size <= 512)
+	/* With a path to be walked there is one class less, which spares the verifier the walk. */
+	if (size <= 512 && !cwd_room)
 		record_exec(task, start, size, 512);
 	else if (size <= 4096 || max_args <= 4096)
 		record_exec(task, start, size, 4096);

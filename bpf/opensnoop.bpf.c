@@ -61,20 +61,20 @@ static __always_inline bool name_wanted(const struct open_call *call)
 }
 
 /* Where a failed open's name starts from: the descriptor or the working directory, the task's root for "/...". */
-static __always_inline bool base_of(const struct open_call *call, char first, struct path *base)
+static __always_inline bool base_of(const struct open_call *call, char first, struct path_walk *base)
 {
 	struct task_struct *task = current_task();
 	struct file *file;
 
 	if (first == '/') {
-		BPF_CORE_READ_INTO(base, task, fs, root);
+		*base = PATH_BEHIND(task, fs, root);
 	} else if (call->dirfd == AT_FDCWD) {
-		BPF_CORE_READ_INTO(base, task, fs, pwd);
+		*base = PATH_BEHIND(task, fs, pwd);
 	} else {
 		file = path_file(task, call->dirfd);
 		if (!file)
 			return false;
-		BPF_CORE_READ_INTO(base, file, f_path);
+		*base = PATH_OF(file, f_path);
 	}
 	return true;
 }
@@ -117,48 +117,57 @@ static __always_inline bool record_name(const struct open_call *call, const __u3
 	return true;
 }
 
+/* Reads the name to where a base will end. False if `room` was too small for it. */
+static __always_inline bool read_name(struct opensnoop_record *record, char *place, const __u32 room, const char *name,
+				      __u32 *size)
+{
+	long read = bpf_probe_read_user_str(place, room, name);
+
+	*size = 0;
+	if (read < 0) {
+		record->notes = OPENSNOOP_UNREADABLE;
+		count_lost(name_unreadable);
+		return true;
+	}
+	if (read == room) {
+		if (room < NAME_MAX_SIZE)
+			return false;
+		record->notes = OPENSNOOP_CUT_NAME;
+	}
+	*size = read - 1;
+	return true;
+}
+
 /*
  * The absolute path. The tail is room for a base, written backwards from its end, then room for the name: so that both
- * lie against each other. True if the record was submitted or is not wanted, false if it needs more room.
+ * lie against each other. True if the record was submitted or there is no room, false if it needs a larger one.
  */
 static __always_inline bool record_path(const struct open_call *call, const __u32 base_room, const __u32 name_room)
 {
 	struct opensnoop_record *record = stream_reserve(struct opensnoop_record, 0, base_room + name_room);
-	bool cut = false, whole = base_room == BASE_MAX_SIZE;
-	struct path path = {};
-	struct file *file;
+	bool cut = false, based = true;
 	__u32 at = base_room, name_size = 0;
+	struct path_walk base;
+	struct file *file;
 	char *tail;
-	long size;
 
 	if (!record)
 		return true;
 	tail = stream_tail(record);
 	fill(record, call);
 	file = call->result >= 0 ? path_file(current_task(), call->result) : NULL;
-	if (file) {
-		BPF_CORE_READ_INTO(&path, file, f_path);
-		at = path_prepend(tail, base_room, path_start(&path), &cut);
-		/* Only what is no file of any directory has an empty path: a pipe or socket opened through /proc. */
-		if (at < base_room || cut)
-			record->notes = OPENSNOOP_RESOLVED;
+	/* What is no file of any directory, as a pipe opened through /proc, has no path of its own. */
+	if (file && path_has_one(file)) {
+		base = PATH_OF(file, f_path);
+		record->notes = OPENSNOOP_RESOLVED;
+	} else {
+		if (!read_name(record, tail + base_room, name_room, call->name, &name_size))
+			goto too_small;
+		based = base_of(call, tail[base_room], &base);
 	}
-	if (!record->notes) {
-		size = bpf_probe_read_user_str(tail + base_room, name_room, call->name);
-		if (size < 0) {
-			record->notes = OPENSNOOP_UNREADABLE;
-			count_lost(name_unreadable);
-		} else {
-			if (size == name_room && !whole)
-				goto too_small;
-			name_size = size - 1;
-			if (size == name_room)
-				record->notes = OPENSNOOP_CUT_NAME;
-			if (base_of(call, tail[base_room], &path))
-				at = path_prepend(tail, base_room, path_start(&path), &cut);
-		}
-	}
-	if (cut && !whole)
+	if (based)
+		at = path_prepend(tail, base_room, base, &cut);
+	if (cut && base_room < BASE_MAX_SIZE)
 		goto too_small;
 	if (cut)
 		record->notes |= OPENSNOOP_CUT_PATH;

@@ -6,6 +6,7 @@
 #include "base.bpf.h"
 
 #define PATH_COMPONENTS 160 /* deeper ones are cut at the root's end, and said to be */
+#define PATH_ROOM_MASK 0x1fff /* no buffer is larger */
 #define PATH_NAME_MAX 256   /* NAME_MAX and the slash before it */
 
 struct path_walk {
@@ -13,66 +14,82 @@ struct path_walk {
 	struct mount *mount;
 };
 
-static __always_inline struct path_walk path_start(struct path *path)
+static __always_inline struct path_walk path_start(struct dentry *dentry, struct vfsmount *vfsmount)
 {
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
-
 	return (struct path_walk){
-		.dentry = BPF_CORE_READ(path, dentry),
+		.dentry = dentry,
 		.mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt),
 	};
 }
 
-/* Steps from a mount's root to where it is mounted; false at the root of all. */
-static __always_inline bool path_leave_mount(struct path_walk *walk)
-{
-	struct mount *above = BPF_CORE_READ(walk->mount, mnt_parent);
+/* Where the struct path that is `member` of a kernel structure leads. */
+#define PATH_OF(object, member)                                                                      \
+	path_start(BPF_CORE_READ(object, member.dentry), BPF_CORE_READ(object, member.mnt))
 
-	if (above == walk->mount)
-		return false;
-	walk->dentry = BPF_CORE_READ(walk->mount, mnt_mountpoint);
-	walk->mount = above;
-	return true;
+/* The same of a member behind a pointer of the object: task->fs->pwd. */
+#define PATH_BEHIND(object, pointer, member)                                                         \
+	path_start(BPF_CORE_READ(object, pointer, member.dentry), BPF_CORE_READ(object, pointer, member.mnt))
+
+#define PATH_MNT_INTERNAL 0x4000 /* MNT_INTERNAL: of the kernel's own file systems, as those of pipes and sockets */
+
+static __always_inline bool path_has_one(struct file *file)
+{
+	return !(BPF_CORE_READ(file, f_path.mnt, mnt_flags) & PATH_MNT_INTERNAL);
 }
+
+/*
+ * Changes nothing, but makes the verifier forget which other values this one equals: by those links two ways to the same
+ * place would look different to it, and it would follow both to the end.
+ */
+#define path_forget(value) asm volatile("%0 &= %1" : "+r"(value) : "i"(PATH_ROOM_MASK))
 
 /*
  * Writes "/a/b/c" so that it ends just before buffer[end] and returns where it begins: `end` itself for the root.
  * The buffer must hold PATH_NAME_MAX bytes beyond `end`, a constant; they are not touched, but the verifier knows only
  * bounds, not that a name ends where the last one began. `*cut` is set where components or room ran out.
  */
-static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_walk walk, bool *cut)
+static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_walk start, bool *cut)
 {
-	__u32 at = end;
+	struct dentry *dentry = start.dentry, *parent;
+	struct mount *mount = start.mount, *above;
+	__u32 at = 0, size, before, begin = end;
+	bool more = true;
 
-	*cut = true;
+	/*
+	 * `at` begins at the end, but the verifier is not to know: starting from a constant it would tell apart how many
+	 * names of which lengths may have come before, and follow each of those cases through all steps to come.
+	 */
+	bpf_probe_read_kernel(&at, sizeof(at), &begin);
+	if (at > end)
+		at = end;
 #pragma clang loop unroll(disable)
 	for (int step = 0; step < PATH_COMPONENTS + 16; step++) {
-		struct dentry *root = BPF_CORE_READ(walk.mount, mnt.mnt_root);
-		struct dentry *parent = BPF_CORE_READ(walk.dentry, d_parent);
-		__u32 size, before;
-
-		if (walk.dentry == root) {
-			if (!path_leave_mount(&walk)) {
-				*cut = false;
+		path_forget(at);
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			/* From a mount's root on to where it is mounted; the one at the top is its own parent. */
+			above = BPF_CORE_READ(mount, mnt_parent);
+			more = above != mount;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			if (!more)
 				break;
-			}
 			continue;
 		}
-		if (walk.dentry == parent) {
-			*cut = false;
-			break;
-		}
-		size = BPF_CORE_READ(walk.dentry, d_name.len);
+		size = BPF_CORE_READ(dentry, d_name.len);
 		before = at - size - 1;
-		if (size >= PATH_NAME_MAX || before >= end)
+		more = dentry != parent;
+		/* Unsigned, so without room it comes out above the end. */
+		if (!more || size >= PATH_NAME_MAX || before >= end)
 			break;
-		/* Unsigned, so "no room" came out above the end; the mask says it in the verifier's words. */
 		buffer[before] = '/';
 		bpf_probe_read_kernel(&buffer[before + 1], size & (PATH_NAME_MAX - 1),
-				      BPF_CORE_READ(walk.dentry, d_name.name));
+				      BPF_CORE_READ(dentry, d_name.name));
 		at = before;
-		walk.dentry = parent;
+		dentry = parent;
 	}
+	path_forget(at);
+	*cut = more;
 	return at;
 }
 
