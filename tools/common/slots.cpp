@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kit/slots.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace kit {
@@ -30,8 +31,9 @@ std::uint64_t Slots::percentile(double fraction) const {
       continue;
     }
     double share = static_cast<double>(rank - below) / static_cast<double>(counts_[slot]);
-    double size = static_cast<double>(slot_last(slot) - slot_first(slot));
-    return slot_first(slot) + static_cast<std::uint64_t>(size * share);
+    // The widest slots are rounded up by a double, so the last value is the bound.
+    std::uint64_t size = slot_last(slot) - slot_first(slot);
+    return slot_first(slot) + std::min(size, static_cast<std::uint64_t>(static_cast<double>(size) * share));
   }
   return 0;
 }
