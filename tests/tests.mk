@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The tests: tests/TIER/NAME.cpp becomes build/tests/TIER_NAME_test, tests/trigger/NAME.c a static program that a live
+# test watches. Nothing is listed by hand.
+
+test_sources = $(wildcard tests/$(1)/*.cpp)
+test_names   = $(patsubst tests/$(1)/%.cpp,$(B)/tests/$(1)_%_test,$(test_sources))
+
+HOST_TESTS  := $(foreach tier,unit contract golden,$(call test_names,$(tier)))
+LIVE_TESTS  := $(call test_names,live)
+TRIGGERS    := $(patsubst tests/trigger/%.c,$(B)/tests/trigger/%,$(wildcard tests/trigger/*.c))
+TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
+# Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
+CATCH_LIBS   = $(if $(wildcard $(addsuffix /catch2/catch_all.hpp,/usr/include /usr/local/include)),-lCatch2)
+
+tests: $(HOST_TESTS) $(LIVE_TESTS) $(TRIGGERS) $(B)/tests/layouts.o
+
+# What a packager runs: no root, no network.
+check: all $(HOST_TESTS) $(B)/tests/layouts.o
+	$(Q)failed=; for test in $(HOST_TESTS); do echo "$$test"; $$test || failed="$$failed $$test"; done; \
+	  if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+
+$(B)/obj/tests/%.o: OBJ_FLAGS = -Itests
+
+define host_test
+$(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON) $(B)/libkit.a
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CXX) $$(CXXFLAGS) $$(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $$@ $$^ $$(CATCH_LIBS) $$(LIBS) -ldw
+endef
+$(foreach tier,unit contract golden,$(eval $(call host_test,$(tier))))
+
+# Static, since the same files run in a guest; they know the tools as processes only.
+$(B)/tests/live_%_test: $(B)/obj/tests/live/%.o $(TEST_COMMON)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -static -s -Wl,--gc-sections -o $@ $^ $(CATCH_LIBS) $(BOX_LIBS)
+
+$(B)/tests/trigger/%: tests/trigger/%.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -static -O2 -Wall -Wextra -pthread -MMD -MP -o $@ $<
+
+# Every type of the wire contract as C++ sees it, for the contract test to read from DWARF.
+$(B)/gen/layouts.cpp: $(wildcard bpf/*.h) tests/tests.mk
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#include "%s"\n' $(notdir $(wildcard bpf/*.h)) > $@
+
+$(B)/tests/layouts.o: $(B)/gen/layouts.cpp
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXALL) -g -fno-eliminate-unused-debug-types -MMD -MP -c $< -o $@
