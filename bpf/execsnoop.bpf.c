@@ -77,20 +77,20 @@ static __always_inline void finish(struct execsnoop_record *record, __u32 args_s
 	stream_submit(record);
 }
 
-/* One size class of a success: `room` bytes for the arguments, which are known to fit. */
-static __always_inline void record_exec(struct task_struct *task, __u64 start, __u32 size, const __u32 room)
+/* One size class of a success: `room` bytes for the arguments. */
+static __always_inline void record_args(__u64 start, __u32 size, const __u32 room)
 {
 	struct execsnoop_record *record = stream_reserve(struct execsnoop_record, EXECSNOOP_EXEC, cwd_room + room);
+	struct task_struct *task = current_task();
 
 	if (!record)
 		return;
 	fill(record, task, 0);
 	if (cwd_room)
 		fill_cwd(record, task);
-	if (size > max_args) {
-		size = max_args;
+	if (size > max_args)
 		record->notes |= EXECSNOOP_CUT_ARGS;
-	}
+	size = size > max_args ? max_args : size;
 	if (size > room)
 		size = room;
 	if (bpf_probe_read_user(stream_tail(record) + cwd_room, size, (void *)start)) {
@@ -101,9 +101,22 @@ static __always_inline void record_exec(struct task_struct *task, __u64 start, _
 	finish(record, size);
 }
 
+/* Not static, so that the verifier follows it once, whatever the callers know. */
+__noinline int record_exec(__u64 start, __u32 size)
+{
+	/* With a path to be walked there is one class less, which spares the verifier the walk. */
+	if (size <= 512 && !cwd_room)
+		record_args(start, size, 512);
+	else if (size <= 4096 || max_args <= 4096)
+		record_args(start, size, 4096);
+	else
+		record_args(start, size, ARGS_MAX);
+	return 0;
+}
+
 static __always_inline int on_exec(struct task_struct *task)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, size;
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	__u64 start, end;
 	__u8 one = 1;
 
@@ -111,17 +124,9 @@ static __always_inline int on_exec(struct task_struct *task)
 		return 0;
 	start = BPF_CORE_READ(task, mm, arg_start);
 	end = BPF_CORE_READ(task, mm, arg_end);
-	size = end - start;
 	if (with_exit && bpf_map_update_elem(&running, &tgid, &one, BPF_ANY))
 		count_lost(map_full__running);
-	/* With a path to be walked there is one class less, which spares the verifier the walk. */
-	if (size <= 512 && !cwd_room)
-		record_exec(task, start, size, 512);
-	else if (size <= 4096 || max_args <= 4096)
-		record_exec(task, start, size, 4096);
-	else
-		record_exec(task, start, size, ARGS_MAX);
-	return 0;
+	return record_exec(start, end - start);
 }
 
 SEC("?tp_btf/sched_process_exec")
@@ -193,23 +198,23 @@ static __always_inline int on_failed(const char *const *argv, long result)
 	return 0;
 }
 
-SEC("?tp/syscalls/sys_exit_execve")
-int execve_exit(struct syscall_trace_exit *ctx)
-{
-	return on_failed((void *)SYSCALL_ARG1(entry_regs()), ctx->ret);
-}
-
-SEC("?tp/syscalls/sys_exit_execveat")
-int execveat_exit(struct syscall_trace_exit *ctx)
-{
-	return on_failed((void *)SYSCALL_ARG2(entry_regs()), ctx->ret);
-}
-
 #ifdef __TARGET_ARCH_arm64
 enum { NR_EXECVE = 221, NR_EXECVEAT = 281 };
 #else
 enum { NR_EXECVE = 59, NR_EXECVEAT = 322 };
 #endif
+
+static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long result)
+{
+	return on_failed(number == NR_EXECVE ? (void *)SYSCALL_ARG1(regs) : (void *)SYSCALL_ARG2(regs), result);
+}
+
+/* Attached to the exit tracepoints of both. */
+SEC("?tp/syscalls/sys_exit_execve")
+int exit_tracepoint(struct syscall_trace_exit *ctx)
+{
+	return on_exit(entry_regs(), ctx->nr, ctx->ret);
+}
 
 static __always_inline int on_any_exit(struct pt_regs *regs, long result)
 {
@@ -217,7 +222,7 @@ static __always_inline int on_any_exit(struct pt_regs *regs, long result)
 
 	if (result >= 0 || (number != NR_EXECVE && number != NR_EXECVEAT) || TASK_IS_COMPAT(current_task()))
 		return 0;
-	return on_failed(number == NR_EXECVE ? (void *)SYSCALL_ARG1(regs) : (void *)SYSCALL_ARG2(regs), result);
+	return on_exit(regs, number, result);
 }
 
 SEC("?tp_btf/sys_exit")

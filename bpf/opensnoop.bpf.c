@@ -20,6 +20,7 @@ LOST_COUNTER(name_unreadable);
 #define O_CREAT_WRONLY_TRUNC 01101
 #define WRITES 03 /* O_ACCMODE: anything but O_RDONLY */
 
+#define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit */
 #define NAME_MAX_SIZE 4096
 #define BASE_MAX_SIZE 4096
 
@@ -117,39 +118,57 @@ static __always_inline bool record_name(const struct open_call *call, const __u3
 	return true;
 }
 
-/* Reads the name to where a base will end. False if `room` was too small for it. */
-static __always_inline bool read_name(struct opensnoop_record *record, char *place, const __u32 room, const char *name,
-				      __u32 *size)
+/*
+ * Reads the name to where a base will end, with the slash that joins them if it is relative. Returns its size, or -1 if
+ * `room` was too small for it.
+ */
+static __always_inline __s32 read_name(struct opensnoop_record *record, char *place, const __u32 room, const char *name,
+				       char first)
 {
-	long read = bpf_probe_read_user_str(place, room, name);
+	__u32 slash = 0;
+	long size;
 
-	*size = 0;
-	if (read < 0) {
+	if (first != '/') {
+		*place = '/';
+		slash = 1;
+	}
+	size = bpf_probe_read_user_str(place + slash, room, name);
+	if (size < 0) {
 		record->notes = OPENSNOOP_UNREADABLE;
 		count_lost(name_unreadable);
-		return true;
+		return 0;
 	}
-	if (read == room) {
+	if (size == room) {
 		if (room < NAME_MAX_SIZE)
-			return false;
+			return -1;
 		record->notes = OPENSNOOP_CUT_NAME;
 	}
-	*size = read - 1;
-	return true;
+	return slash + size - 1;
+}
+
+/* --path on an absolute path that is not shorter. */
+static __always_inline bool path_wanted(const char *path)
+{
+	char start[OPENSNOOP_PREFIX_SIZE] = {};
+
+	bpf_probe_read_kernel(start, prefix_size & (OPENSNOOP_PREFIX_SIZE - 1), path);
+	return prefix_at(start);
 }
 
 /*
  * The absolute path. The tail is room for a base, written backwards from its end, then room for the name: so that both
- * lie against each other. True if the record was submitted or there is no room, false if it needs a larger one.
+ * lie against each other. True if the record is done with, false if it needs more room.
  */
 static __always_inline bool record_path(const struct open_call *call, const __u32 base_room, const __u32 name_room)
 {
-	struct opensnoop_record *record = stream_reserve(struct opensnoop_record, 0, base_room + name_room);
-	bool cut = false, based = true;
-	__u32 at = base_room, name_size = 0;
+	struct opensnoop_record *record =
+		stream_reserve(struct opensnoop_record, 0, base_room + name_room + PATH_NAME_MAX);
+	bool cut = false, based = true, done = false;
+	__u32 at = base_room;
 	struct path_walk base;
 	struct file *file;
-	char *tail;
+	__s32 name_size = 0;
+	char *tail, first = 0;
 
 	if (!record)
 		return true;
@@ -161,39 +180,54 @@ static __always_inline bool record_path(const struct open_call *call, const __u3
 		base = PATH_OF(file, f_path);
 		record->notes = OPENSNOOP_RESOLVED;
 	} else {
-		if (!read_name(record, tail + base_room, name_room, call->name, &name_size))
-			goto too_small;
-		based = base_of(call, tail[base_room], &base);
+		bpf_probe_read_user(&first, 1, call->name);
+		name_size = read_name(record, tail + base_room, name_room, call->name, first);
+		if (name_size < 0)
+			goto discard;
+		based = base_of(call, first, &base);
 	}
 	if (based)
 		at = path_prepend(tail, base_room, base, &cut);
 	if (cut && base_room < BASE_MAX_SIZE)
-		goto too_small;
+		goto discard;
 	if (cut)
 		record->notes |= OPENSNOOP_CUT_PATH;
-	record->base_size = base_room - at;
+	done = true;
 	record->head.tail_at = at;
-	record->head.tail_size = record->base_size + name_size;
+	record->head.tail_size = base_room - at + name_size;
+	if (prefix_size && (record->head.tail_size < prefix_size || !path_wanted(tail + at)))
+		goto discard;
 	stream_submit(record);
 	return true;
-too_small:
+discard:
 	stream_discard(record);
-	return false;
+	return done;
+}
+
+/*
+ * A function of its own, and not static, so that the verifier follows it once and not anew for each way to call it;
+ * kernels before 5.12 let such a function take only numbers.
+ */
+__noinline int record_open(__s32 dirfd, __u64 name, __u32 flags, __s32 result)
+{
+	struct open_call call = { dirfd, (const char *)name, flags, result };
+
+	if (absolute) {
+		if (!record_path(&call, 512, 512))
+			record_path(&call, BASE_MAX_SIZE, NAME_MAX_SIZE);
+	} else if (!record_name(&call, 128) && !record_name(&call, 512)) {
+		record_name(&call, NAME_MAX_SIZE);
+	}
+	return 0;
 }
 
 static __always_inline int on_open(const struct open_call *call)
 {
 	if (!call_wanted(call) || !filter_current())
 		return 0;
-	if (prefix_size && !name_wanted(call))
+	if (prefix_size && !absolute && !name_wanted(call))
 		return 0;
-	if (absolute) {
-		if (!record_path(call, 512, 512))
-			record_path(call, BASE_MAX_SIZE, NAME_MAX_SIZE);
-	} else if (!record_name(call, 128) && !record_name(call, 512)) {
-		record_name(call, NAME_MAX_SIZE);
-	}
-	return 0;
+	return record_open(call->dirfd, (__u64)call->name, call->flags, call->result);
 }
 
 static __always_inline __u32 how_flags_user(const void *how)
@@ -240,21 +274,7 @@ static __always_inline struct open_call creat_call(struct pt_regs *regs, long re
 	return (struct open_call){ AT_FDCWD, (void *)SYSCALL_ARG0(regs), O_CREAT_WRONLY_TRUNC, result };
 }
 
-#define EXIT_TRACEPOINT(syscall, decode)                                                             \
-	SEC("?tp/syscalls/sys_exit_" #syscall)                                                       \
-	int syscall##_exit(struct syscall_trace_exit *ctx)                                           \
-	{                                                                                            \
-		struct open_call call = decode(entry_regs(), ctx->ret);                              \
-                                                                                                     \
-		return on_open(&call);                                                               \
-	}
-
-EXIT_TRACEPOINT(open, plain_call)
-EXIT_TRACEPOINT(openat, at_call)
-EXIT_TRACEPOINT(openat2, at2_call)
-EXIT_TRACEPOINT(creat, creat_call)
-
-/* asm/unistd.h of each architecture. */
+/* asm/unistd.h of each architecture; arm64 has neither open nor creat. */
 #ifdef __TARGET_ARCH_arm64
 enum { NR_OPENAT = 56, NR_OPEN = -2, NR_CREAT = -3 };
 #else
@@ -262,25 +282,38 @@ enum { NR_OPENAT = 257, NR_OPEN = 2, NR_CREAT = 85 };
 #endif
 enum { NR_OPENAT2 = 437 };
 
-/* Every system call of the machine passes here, so the number is looked at before all else. */
-static __always_inline int on_any_exit(struct pt_regs *regs, long result)
+/* Every system call of the machine may pass here, so the number is looked at before all else. */
+static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long result)
 {
 	struct open_call call;
-	__s32 number = SYSCALL_NUMBER(regs) & ~0x40000000; /* x32's calls have the same numbers */
 
-	if (number != NR_OPENAT && number != NR_OPEN && number != NR_OPENAT2 && number != NR_CREAT)
-		return 0;
-	if (TASK_IS_COMPAT(current_task()))
-		return 0;
 	if (number == NR_OPENAT)
 		call = at_call(regs, result);
 	else if (number == NR_OPENAT2)
 		call = at2_call(regs, result);
 	else if (number == NR_OPEN)
 		call = plain_call(regs, result);
-	else
+	else if (number == NR_CREAT)
 		call = creat_call(regs, result);
+	else
+		return 0;
 	return on_open(&call);
+}
+
+/* Attached to the exit tracepoints of all four. */
+SEC("?tp/syscalls/sys_exit_openat")
+int exit_tracepoint(struct syscall_trace_exit *ctx)
+{
+	return on_exit(entry_regs(), ctx->nr & ~X32_BIT, ctx->ret);
+}
+
+static __always_inline int on_any_exit(struct pt_regs *regs, long result)
+{
+	__s32 number = SYSCALL_NUMBER(regs) & ~X32_BIT;
+
+	if (number != NR_OPENAT && number != NR_OPEN && number != NR_OPENAT2 && number != NR_CREAT)
+		return 0;
+	return TASK_IS_COMPAT(current_task()) ? 0 : on_exit(regs, number, result);
 }
 
 SEC("?tp_btf/sys_exit")

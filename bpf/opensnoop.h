@@ -12,8 +12,7 @@ enum opensnoop_note {
 	OPENSNOOP_RESOLVED = 8,   /* the tail is the opened file's own path, not the name that was asked for */
 };
 
-/* The tail is the path. Where an absolute one was asked for and the open failed: the base, without "/" at its end,
- * then the name as given. `base_size` tells them apart. */
+/* The tail is the path; empty for the root. */
 struct opensnoop_record {
 	struct kit_head head;
 	__u32 pid;
@@ -21,12 +20,10 @@ struct opensnoop_record {
 	__u32 uid;
 	__s32 result; /* the descriptor, or the negative error */
 	__u32 flags;  /* as the call had them */
-	__u32 base_size;
 	__u32 notes;
 	char comm[KIT_COMM_SIZE];
-	__u32 zero;
 };
-KIT_SIZE_IS(struct opensnoop_record, 72);
+KIT_SIZE_IS(struct opensnoop_record, 64);
 
 #define OPENSNOOP_PREFIX_SIZE 256
 

@@ -154,7 +154,7 @@ kit::AttachPlan make_plan(const Knobs& knobs, execsnoop_bpf& bpf) {
   if (knobs.exit) plan.event("exit").way("btf", {p.process_exit_btf}).way("raw", {p.process_exit_raw});
   if (knobs.all || knobs.failed)
     plan.event("failed exec")
-        .way("tracepoints", {p.execve_exit}, {p.execveat_exit})
+        .way("tracepoints", {p.exit_tracepoint}, {{p.exit_tracepoint, "tp/syscalls/sys_exit_execveat"}})
         .misses("failed execs by 32-bit programs are not seen")
         .way("btf", {p.any_exit_btf})
         .misses("failed execs by 32-bit programs are not seen")

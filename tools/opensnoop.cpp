@@ -19,29 +19,17 @@ struct Knobs {
   std::string prefix;
 };
 
-// The path, joined where it was not resolved: "BASE/NAME". "…" stands where a part is missing.
+// "…" stands where a part is missing.
 kit::Cell path(const Record& record) {
   if (record.notes & OPENSNOOP_UNREADABLE) return kit::Cell::unknown();
-  std::string_view whole = kit::tail(record), base = whole.substr(0, record.base_size), name = whole.substr(base.size());
-  if (!record.notes && base.empty()) return kit::Cell::borrowed(whole);
-  std::string text = record.notes & OPENSNOOP_CUT_PATH ? "…" : "";
-  text += base;
-  if (text.empty() && (record.notes & OPENSNOOP_RESOLVED)) text = "/";
-  if (!name.empty() && !base.empty() && name[0] != '/') text += '/';
-  text += name;
-  if (record.notes & OPENSNOOP_CUT_NAME) text += "…";
-  return kit::Cell::owned(text);
+  std::string_view path = kit::tail(record);
+  if (path.empty() && (record.notes & OPENSNOOP_RESOLVED)) return kit::Cell::borrowed("/");
+  if (!(record.notes & (OPENSNOOP_CUT_PATH | OPENSNOOP_CUT_NAME))) return kit::Cell::borrowed(path);
+  return kit::Cell::owned(kit::cat(record.notes & OPENSNOOP_CUT_PATH ? "…" : "", path,
+                                   record.notes & OPENSNOOP_CUT_NAME ? "…" : ""));
 }
 
-// A name relative to the root, the working directory or a descriptor whose base is the root itself.
-kit::Cell absolute_path(const Record& record) {
-  kit::Cell cell = path(record);
-  bool relative = cell.kind == kit::Cell::Kind::text && !cell.text().empty() && cell.text()[0] != '/' &&
-                  !(record.notes & (OPENSNOOP_CUT_PATH | OPENSNOOP_RESOLVED));
-  return relative ? kit::Cell::owned(kit::cat('/', cell.text())) : cell;
-}
-
-kit::Table<Record> make_table(const Knobs& knobs, const kit::Session*& session) {
+kit::Table<Record> make_table(const kit::Session*& session) {
   kit::Table<Record> table;
   table.time()
       .column("PID", "pid", -7, "the process that opens", &Record::pid)
@@ -55,7 +43,7 @@ kit::Table<Record> make_table(const Knobs& knobs, const kit::Session*& session) 
       .column("FLAGS", "flags", 20, "how it is opened, as open(2) names it",
               [&session](const Record& r) { return kit::Cell::owned(kit::open_flags_text(session->arch(), r.flags)); })
       .column("PATH", "path", 0, "the file: as it was named, or with -F its absolute path",
-              [&knobs](const Record& r) { return knobs.absolute ? absolute_path(r) : path(r); });
+              path);
   return table;
 }
 
@@ -84,7 +72,7 @@ void declare(kit::Options& options, Knobs& knobs) {
 int tool(int argc, char** argv) {
   Knobs knobs;
   const kit::Session* running = nullptr;
-  auto table = make_table(knobs, running);
+  auto table = make_table(running);
   kit::Options options(kit::Shape::stream, "opensnoop", "Show files as they are opened.");
   declare(options, knobs);
   kit::Session session(options.shows(table), argc, argv);
@@ -103,7 +91,10 @@ int tool(int argc, char** argv) {
   kit::AttachPlan plan;
   plan.event("open")
       .way("fexit", {p.openat2_fexit})
-      .way("tracepoints", {p.openat_exit}, {p.open_exit, p.openat2_exit, p.creat_exit})
+      .way("tracepoints", {p.exit_tracepoint},
+           {{p.exit_tracepoint, "tp/syscalls/sys_exit_open"},
+            {p.exit_tracepoint, "tp/syscalls/sys_exit_openat2"},
+            {p.exit_tracepoint, "tp/syscalls/sys_exit_creat"}})
       .misses("opens by 32-bit programs are not seen")
       .way("btf", {p.any_exit_btf})
       .misses("opens by 32-bit programs are not seen")

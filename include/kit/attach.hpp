@@ -18,9 +18,10 @@
 
 namespace kit {
 
-// A program of a way: kind and target are read from its own section.
+// A program of a way: kind and target are read from its own section, or given where it is attached to others, too.
 struct Part {
-  Part(bpf_program* of) : hook(parse_hook(bpf_program__section_name(of))), program(of) {}
+  Part(bpf_program* of) : Part(of, bpf_program__section_name(of)) {}
+  Part(bpf_program* of, std::string_view section) : hook(parse_hook(section)), program(of) {}
   explicit Part(Hook of) : hook(std::move(of)) {}
   Hook hook;
   bpf_program* program = nullptr;
