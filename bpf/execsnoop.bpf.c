@@ -216,11 +216,9 @@ int exit_tracepoint(struct syscall_trace_exit *ctx)
 	return on_exit(entry_regs(), ctx->nr, ctx->ret);
 }
 
-static __always_inline int on_any_exit(struct pt_regs *regs, long result)
+static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long result)
 {
-	__s32 number = SYSCALL_NUMBER(regs);
-
-	if (result >= 0 || (number != NR_EXECVE && number != NR_EXECVEAT) || TASK_IS_COMPAT(current_task()))
+	if (result >= 0 || (number != NR_EXECVE && number != NR_EXECVEAT) || current_is_compat())
 		return 0;
 	return on_exit(regs, number, result);
 }
@@ -228,13 +226,13 @@ static __always_inline int on_any_exit(struct pt_regs *regs, long result)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(any_exit_btf, struct pt_regs *regs, long result)
 {
-	return on_any_exit(regs, result);
+	return on_any_exit(regs, SYSCALL_NUMBER_TYPED(regs), result);
 }
 
 SEC("?raw_tp/sys_exit")
 int BPF_PROG(any_exit_raw, struct pt_regs *regs, long result)
 {
-	return on_any_exit(regs, result);
+	return on_any_exit(regs, SYSCALL_NUMBER(regs), result);
 }
 
 /* exit_group() sets the group's code once for all threads; a lone exit leaves it with the leader (wait_task_zombie()). */

@@ -307,23 +307,22 @@ int exit_tracepoint(struct syscall_trace_exit *ctx)
 	return on_exit(entry_regs(), ctx->nr & ~X32_BIT, ctx->ret);
 }
 
-static __always_inline int on_any_exit(struct pt_regs *regs, long result)
+static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long result)
 {
-	__s32 number = SYSCALL_NUMBER(regs) & ~X32_BIT;
-
+	number &= ~X32_BIT;
 	if (number != NR_OPENAT && number != NR_OPEN && number != NR_OPENAT2 && number != NR_CREAT)
 		return 0;
-	return TASK_IS_COMPAT(current_task()) ? 0 : on_exit(regs, number, result);
+	return current_is_compat() ? 0 : on_exit(regs, number, result);
 }
 
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(any_exit_btf, struct pt_regs *regs, long result)
 {
-	return on_any_exit(regs, result);
+	return on_any_exit(regs, SYSCALL_NUMBER_TYPED(regs), result);
 }
 
 SEC("?raw_tp/sys_exit")
 int BPF_PROG(any_exit_raw, struct pt_regs *regs, long result)
 {
-	return on_any_exit(regs, result);
+	return on_any_exit(regs, SYSCALL_NUMBER(regs), result);
 }

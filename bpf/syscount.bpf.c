@@ -13,93 +13,145 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool per_process, only_failed, with_latency;
 const volatile __s32 only_error; /* positive errno; 0: any */
 const volatile bool only_some;   /* --syscall: those with a bit in `wanted` */
-
-#define NUMBERS 1024 /* above the highest number of any ABI; x32 has bit 30 set as well */
-
-/* A byte for each number, of the native and the 32-bit ABI: bit 0 native, bit 1 compat, bit 2 x32. */
-const volatile __u8 wanted[NUMBERS];
-
-SWAPPED_MAP(calls, BPF_MAP_TYPE_PERCPU_HASH, 0, 16384, struct syscount_key, struct syscount_calls);
-SWAPPED_MAP(latencies, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 16384, struct syscount_key, struct syscount_latency);
-
-LOST_COUNTER(map_full__calls);
-LOST_COUNTER(map_full__latencies);
-
-/* When the running call of a thread began, by the kernel's thread id. */
-SPAN_MAP(starts, __u32, __u64);
+/* By number: a bit for each ABI. */
+const volatile __u8 wanted[SYSCOUNT_NUMBERS];
 
 #define X32_BIT 0x40000000
 
-static __always_inline bool number_wanted(__s32 number, bool compat)
-{
-	__u32 index = number & ~X32_BIT;
-	__u32 bit = compat ? 1 : number & X32_BIT ? 2 : 0;
+/* Per system call: arrays that only grow. The reader subtracts what it saw last, so nothing is lost between reports. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SYSCOUNT_CALLS);
+	__type(key, __u32);
+	__type(value, struct syscount_calls);
+} calls SEC(".maps");
 
-	return index < NUMBERS && (wanted[index] >> bit) & 1;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SYSCOUNT_CALLS);
+	__type(key, __u32);
+	__type(value, struct syscount_latency);
+} latencies SEC(".maps");
 
-static const struct syscount_calls no_calls;
+/* Per process (-P). */
+SWAPPED_MAP(processes, BPF_MAP_TYPE_PERCPU_HASH, 0, 16384, __u32, struct syscount_process);
+SWAPPED_MAP(process_latencies, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 16384, __u32, struct syscount_latency);
+
+LOST_COUNTER(map_full__processes);
+LOST_COUNTER(map_full__process_latencies);
+
+/* When the running call of a thread began, by the kernel's thread id; 0 when none runs. */
+SPAN_MAP(starts, __u32, __u64);
+
+static const struct syscount_process no_process;
 static const struct syscount_latency no_latency;
 
-static __always_inline struct syscount_calls *calls_of(const struct syscount_key *key)
+static __always_inline __u32 index_of(__s32 number, enum syscount_abi abi)
 {
-	void *map = swapped_map(&calls);
-	struct syscount_calls *value;
+	__u32 index = number & ~X32_BIT;
+
+	if (number == -1)
+		index = SYSCOUNT_RETURN;
+	else if (index >= SYSCOUNT_OTHER)
+		index = SYSCOUNT_OTHER;
+	return index + abi * SYSCOUNT_NUMBERS;
+}
+
+static __always_inline struct syscount_process *process_of(__u32 pid)
+{
+	void *map = swapped_map(&processes);
+	struct syscount_process *process;
 
 	if (!map)
 		return NULL;
-	value = bpf_map_lookup_elem(map, key);
-	if (value)
-		return value;
-	bpf_map_update_elem(map, key, &no_calls, BPF_NOEXIST);
-	value = bpf_map_lookup_elem(map, key);
-	if (!value)
-		count_lost(map_full__calls);
-	return value;
+	process = bpf_map_lookup_elem(map, &pid);
+	if (!process) {
+		bpf_map_update_elem(map, &pid, &no_process, BPF_NOEXIST);
+		process = bpf_map_lookup_elem(map, &pid);
+	}
+	if (!process)
+		count_lost(map_full__processes);
+	else if (!process->comm[0])
+		bpf_get_current_comm(process->comm, sizeof(process->comm));
+	return process;
 }
 
-static __always_inline void add_latency(const struct syscount_key *key, __u64 latency)
+static __always_inline struct syscount_latency *process_latency_of(__u32 pid)
 {
-	void *map = swapped_map(&latencies);
-	struct syscount_latency *value;
+	void *map = swapped_map(&process_latencies);
+	struct syscount_latency *latency;
 
 	if (!map)
-		return;
-	value = bpf_map_lookup_elem(map, key);
-	if (!value) {
-		bpf_map_update_elem(map, key, &no_latency, BPF_NOEXIST);
-		value = bpf_map_lookup_elem(map, key);
+		return NULL;
+	latency = bpf_map_lookup_elem(map, &pid);
+	if (!latency) {
+		bpf_map_update_elem(map, &pid, &no_latency, BPF_NOEXIST);
+		latency = bpf_map_lookup_elem(map, &pid);
 	}
-	if (value)
-		slots_add(value->slots, latency);
-	else
-		count_lost(map_full__latencies);
+	if (!latency)
+		count_lost(map_full__process_latencies);
+	return latency;
 }
 
-/* 0 where the call began before we did. */
+/* 0 where the call began before we did. The entry stays: its thread's next call needs one again. */
 static __always_inline __u64 take_latency(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 *start = bpf_map_lookup_elem(&starts, &tid);
 	__u64 latency;
 
-	if (!start)
+	if (!start || !*start)
 		return 0;
 	latency = bpf_ktime_get_ns() - *start;
-	bpf_map_delete_elem(&starts, &tid);
+	*start = 0;
 	return latency;
 }
 
-static __always_inline int on_exit(struct pt_regs *regs, long result)
+/* Atomic although per CPU: a program can be preempted by another task that runs it too. */
+static __always_inline void add_call(struct syscount_calls *to, bool failed, __u64 latency)
 {
-	struct task_struct *task = current_task();
-	__s32 number = SYSCALL_NUMBER(regs);
+	__sync_fetch_and_add(&to->count, 1);
+	if (failed)
+		__sync_fetch_and_add(&to->errors, 1);
+	if (with_latency)
+		__sync_fetch_and_add(&to->total, latency);
+}
+
+static __always_inline void count_call(__u32 index, bool failed, __u64 latency)
+{
+	struct syscount_calls *to = bpf_map_lookup_elem(&calls, &index);
+	struct syscount_latency *slots;
+
+	if (to)
+		add_call(to, failed, latency);
+	if (!with_latency)
+		return;
+	slots = bpf_map_lookup_elem(&latencies, &index);
+	if (slots)
+		slots_add(slots->slots, latency);
+}
+
+static __always_inline void count_process(__u32 pid, bool failed, __u64 latency)
+{
+	struct syscount_process *process = process_of(pid);
+	struct syscount_latency *slots;
+
+	if (process)
+		add_call(&process->calls, failed, latency);
+	if (!with_latency)
+		return;
+	slots = process_latency_of(pid);
+	if (slots)
+		slots_add(slots->slots, latency);
+}
+
+static __always_inline int on_exit(__s32 number, long result)
+{
 	/* A return from a signal has put back the registers of what it interrupted, so it has no result of its own. */
 	bool failed = number != -1 && (unsigned long)result >= (unsigned long)-4095L;
-	struct syscount_key key = {};
-	struct syscount_calls *value;
+	enum syscount_abi abi;
 	__u64 latency = 0;
-	bool compat;
+	__u32 index;
 
 	if (with_latency)
 		latency = take_latency();
@@ -107,32 +159,18 @@ static __always_inline int on_exit(struct pt_regs *regs, long result)
 		return 0;
 	if (only_error && (!failed || result != -only_error))
 		return 0;
-	compat = TASK_IS_COMPAT(task);
-	if (only_some && !number_wanted(number, compat))
+	abi = current_is_compat() ? SYSCOUNT_COMPAT : number != -1 && (number & X32_BIT) ? SYSCOUNT_X32 : SYSCOUNT_NATIVE;
+	index = index_of(number, abi);
+	if (only_some && !((wanted[index % SYSCOUNT_NUMBERS] >> abi) & 1))
 		return 0;
 	if (!filter_current())
 		return 0;
 	if (with_latency && !latency)
 		return 0;
-	if (per_process) {
-		key.pid = filter_current_ids().pid;
-	} else {
-		key.number = number;
-		key.compat = compat;
-	}
-	value = calls_of(&key);
-	if (!value)
-		return 0;
-	if (per_process && !value->comm[0])
-		bpf_get_current_comm(value->comm, sizeof(value->comm));
-	/* Atomic although per CPU: a program can be preempted by another task that runs it too. */
-	__sync_fetch_and_add(&value->count, 1);
-	if (failed)
-		__sync_fetch_and_add(&value->errors, 1);
-	if (with_latency) {
-		__sync_fetch_and_add(&value->total, latency);
-		add_latency(&key, latency);
-	}
+	if (per_process)
+		count_process(filter_current_ids().pid, failed, latency);
+	else
+		count_call(index, failed, latency);
 	return 0;
 }
 
@@ -146,26 +184,34 @@ enum { NR_EXIT = 60, NR_EXIT_GROUP = 231 };
 static __always_inline int on_enter(long number)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 now;
+	__u64 *start, now;
 
-	/* Those two never return, and would leave their start behind. */
-	if (number == NR_EXIT || number == NR_EXIT_GROUP || !filter_current())
+	/* Those two never return; the thread takes its entry with it. */
+	if (number == NR_EXIT || number == NR_EXIT_GROUP) {
+		bpf_map_delete_elem(&starts, &tid);
+		return 0;
+	}
+	if (!filter_current())
 		return 0;
 	now = bpf_ktime_get_ns();
-	span_begin(starts, &tid, &now);
+	start = bpf_map_lookup_elem(&starts, &tid);
+	if (start)
+		*start = now;
+	else
+		span_begin(starts, &tid, &now);
 	return 0;
 }
 
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(exit_btf, struct pt_regs *regs, long result)
 {
-	return on_exit(regs, result);
+	return on_exit(SYSCALL_NUMBER_TYPED(regs), result);
 }
 
 SEC("?raw_tp/sys_exit")
 int BPF_PROG(exit_raw, struct pt_regs *regs, long result)
 {
-	return on_exit(regs, result);
+	return on_exit(SYSCALL_NUMBER(regs), result);
 }
 
 SEC("?tp_btf/sys_enter")

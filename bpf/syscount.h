@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What syscount's program and its frontend share: the key and values of its maps. */
+/* What syscount's program and its frontend share: the values of its maps. */
 #ifndef SYSCOUNT_H
 #define SYSCOUNT_H
 
 #include "kit/record.h"
 #include "kit/slots.h"
 
-/* By system call: `number` and `compat`, pid 0. Per process: `pid` alone. */
-struct syscount_key {
-	__s32 number;
-	__u32 compat; /* 1: by the 32-bit entry of a 64-bit kernel, whose numbers are others */
-	__u32 pid;
-};
-KIT_SIZE_IS(struct syscount_key, 12);
+/*
+ * Per system call everything is in arrays, by `abi * SYSCOUNT_NUMBERS + number`. Two numbers stand for more than one:
+ * SYSCOUNT_RETURN for the return from a signal handler, which leaves -1, and SYSCOUNT_OTHER for all that are higher.
+ */
+#define SYSCOUNT_NUMBERS 640
+#define SYSCOUNT_RETURN (SYSCOUNT_NUMBERS - 1)
+#define SYSCOUNT_OTHER (SYSCOUNT_NUMBERS - 2)
+enum syscount_abi { SYSCOUNT_NATIVE, SYSCOUNT_COMPAT, SYSCOUNT_X32, SYSCOUNT_ABIS };
+#define SYSCOUNT_CALLS (SYSCOUNT_ABIS * SYSCOUNT_NUMBERS)
 
 struct syscount_calls {
 	__u64 count;
 	__u64 errors;
 	__u64 total; /* ns, under -L */
+};
+KIT_SIZE_IS(struct syscount_calls, 24);
+
+/* Under -P, by PID. */
+struct syscount_process {
+	struct syscount_calls calls;
 	char comm[KIT_COMM_SIZE];
 };
-KIT_SIZE_IS(struct syscount_calls, 40);
+KIT_SIZE_IS(struct syscount_process, 40);
 
 struct syscount_latency {
 	__u32 slots[KIT_SLOTS];
 };
+KIT_SIZE_IS(struct syscount_latency, 4 * KIT_SLOTS);
 
 #endif

@@ -20,11 +20,20 @@ struct Knobs {
   std::vector<kit::SyscallNumber> syscalls;
 };
 
+// Of a system call, or of a process.
 struct Row {
-  syscount_key key;
-  syscount_calls calls;
+  std::uint32_t key;  // the call's index in the maps, or the PID
+  syscount_process made;
   kit::Slots latency;
 };
+
+std::string call_name(std::string_view arch, std::uint32_t index) {
+  auto number = static_cast<int>(index % SYSCOUNT_NUMBERS), abi = static_cast<int>(index / SYSCOUNT_NUMBERS);
+  if (number == SYSCOUNT_OTHER) return "(no such call)";
+  if (number == SYSCOUNT_RETURN) number = -1;
+  else if (abi == SYSCOUNT_X32) number |= kit::x32_bit;
+  return kit::syscall_name(arch, number, abi == SYSCOUNT_COMPAT);
+}
 
 kit::Cell with_latency(const Knobs& knobs, std::uint64_t ns, kit::Unit unit) {
   return knobs.latency ? kit::Cell::duration(ns, unit) : kit::Cell::unknown();
@@ -36,23 +45,23 @@ kit::Table<Row> make_table(const Knobs& knobs, const kit::Session*& session) {
       .column("SYSCALL", "syscall", 24, "the system call; none with -P",
               [&knobs, &session](const Row& row) {
                 if (knobs.per_process) return kit::Cell::none();
-                return kit::Cell::owned(kit::syscall_name(session->arch(), row.key.number, row.key.compat));
+                return kit::Cell::owned(call_name(session->arch(), row.key));
               })
       .only_with(knobs.per_call)
       .column("PID", "pid", -7, "with -P: the process",
-              [&knobs](const Row& row) { return knobs.per_process ? kit::to_cell(row.key.pid) : kit::Cell::none(); })
+              [&knobs](const Row& row) { return knobs.per_process ? kit::to_cell(row.key) : kit::Cell::none(); })
       .only_with(knobs.per_process)
       .column("COMM", "comm", 16, "with -P: its name when it was first seen",
-              [&knobs](const Row& row) { return knobs.per_process ? kit::to_cell(row.calls.comm) : kit::Cell::none(); })
+              [&knobs](const Row& row) { return knobs.per_process ? kit::to_cell(row.made.comm) : kit::Cell::none(); })
       .only_with(knobs.per_process)
-      .column("COUNT", "count", -10, "how many returned", [](const Row& row) { return kit::Cell::count(row.calls.count); })
-      .column("ERRORS", "errors", -10, "how many of them failed", [](const Row& row) { return kit::Cell::count(row.calls.errors); })
+      .column("COUNT", "count", -10, "how many returned", [](const Row& row) { return kit::Cell::count(row.made.calls.count); })
+      .column("ERRORS", "errors", -10, "how many of them failed", [](const Row& row) { return kit::Cell::count(row.made.calls.errors); })
       .column("TOTAL(ms)", "total_ns", -12, "with -L: time in them, together",
-              [&knobs](const Row& row) { return with_latency(knobs, row.calls.total, kit::Unit::ms); })
+              [&knobs](const Row& row) { return with_latency(knobs, row.made.calls.total, kit::Unit::ms); })
       .only_with(knobs.latency)
       .column("AVG(us)", "average_ns", -11, "with -L: time in one, on average",
               [&knobs](const Row& row) {
-                return with_latency(knobs, row.calls.count ? row.calls.total / row.calls.count : 0, kit::Unit::us);
+                return with_latency(knobs, row.made.calls.count ? row.made.calls.total / row.made.calls.count : 0, kit::Unit::us);
               })
       .only_with(knobs.latency)
       .column("P99(us)", "p99_ns", -11, "with -L: 99 of 100 took at most this long, to 12.5 %",
@@ -97,39 +106,53 @@ void set_knobs(const Knobs& knobs, syscount_bpf& bpf) {
   bpf.rodata->only_error = knobs.error.number;
   bpf.rodata->only_some = !knobs.syscalls.empty();
   for (const kit::SyscallNumber& call : knobs.syscalls) {
-    constexpr int x32_bit = 0x40000000;
-    int bit = call.compat ? 1 : call.number & x32_bit ? 2 : 0;
-    auto index = static_cast<std::size_t>(call.number & ~x32_bit);
-    if (index < sizeof bpf.rodata->wanted) const_cast<unsigned char&>(bpf.rodata->wanted[index]) |= static_cast<unsigned char>(1 << bit);
+    int abi = call.compat ? SYSCOUNT_COMPAT : call.number & kit::x32_bit ? SYSCOUNT_X32 : SYSCOUNT_NATIVE;
+    auto number = static_cast<unsigned>(call.number & ~kit::x32_bit);
+    unsigned index = number < SYSCOUNT_OTHER ? number : SYSCOUNT_OTHER;
+    const_cast<unsigned char&>(bpf.rodata->wanted[index]) |= static_cast<unsigned char>(1 << abi);
   }
+  // What a run does not use need not take memory.
+  auto& maps = bpf.maps;
+  auto shrink = [](bpf_map* map) { bpf_map__set_max_entries(map, 1); };
+  if (!knobs.latency || knobs.per_process) shrink(maps.latencies);
+  if (!knobs.latency) shrink(maps.starts);
+  if (knobs.per_process) return shrink(maps.calls);
+  for (bpf_map* map : {maps.processes_first, maps.processes_second}) shrink(map);
 }
 
-void merge_calls(syscount_calls& into, const syscount_calls& from) {
-  into.count += from.count;
-  into.errors += from.errors;
-  into.total += from.total;
+void merge(syscount_process& into, const syscount_process& from) {
+  into.calls.count += from.calls.count;
+  into.calls.errors += from.calls.errors;
+  into.calls.total += from.calls.total;
   if (!into.comm[0]) std::copy(std::begin(from.comm), std::end(from.comm), into.comm);
 }
 
-std::vector<Row> read_rows(const Knobs& knobs, kit::Report& report) {
-  auto order = [](const syscount_key& a, const syscount_key& b) {
-    return std::tie(a.number, a.compat, a.pid) < std::tie(b.number, b.compat, b.pid);
-  };
-  std::map<syscount_key, kit::Slots, decltype(order)> latencies(order);
-  if (knobs.latency) {
-    auto take = [](syscount_latency& into, const syscount_latency& from) { into = from; };
-    for (const auto& [key, value] : report.entries<syscount_key, syscount_latency>("latencies", take))
-      latencies[key].add_all(value.slots);
-  }
+// The heaviest first.
+std::vector<Row> sorted(const Knobs& knobs, const std::map<std::uint32_t, Row>& by_key) {
   std::vector<Row> rows;
-  for (const auto& [key, calls] : report.entries<syscount_key, syscount_calls>("calls", merge_calls))
-    rows.push_back({key, calls, latencies[key]});
-  std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
-    auto weight = [&](const Row& row) { return knobs.latency ? row.calls.total : row.calls.count; };
-    return weight(a) != weight(b) ? weight(a) > weight(b) : order(a.key, b.key);
-  });
+  for (const auto& [key, row] : by_key) rows.push_back(row);
+  auto weight = [&](const Row& row) { return knobs.latency ? row.made.calls.total : row.made.calls.count; };
+  std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) { return weight(a) > weight(b); });
   if (knobs.top && rows.size() > knobs.top) rows.resize(knobs.top);
   return rows;
+}
+
+std::vector<Row> read_rows(const Knobs& knobs, kit::Report& report) {
+  std::map<std::uint32_t, Row> rows;
+  if (knobs.per_process) {
+    for (const auto& [pid, made] : report.entries<std::uint32_t, syscount_process>("processes", merge))
+      rows[pid] = {pid, made, {}};
+  } else {
+    for (const auto& [index, calls] : report.added<syscount_calls, std::uint64_t>("calls"))
+      rows[index] = {index, {calls, {}}, {}};
+  }
+  if (!knobs.latency) return sorted(knobs, rows);
+  auto keep = [](syscount_latency& into, const syscount_latency& from) { into = from; };
+  auto latencies = knobs.per_process ? report.entries<std::uint32_t, syscount_latency>("process_latencies", keep)
+                                     : report.added<syscount_latency, std::uint32_t>("latencies");
+  for (const auto& [key, latency] : latencies)
+    if (auto row = rows.find(key); row != rows.end()) row->second.latency.add_all(latency.slots);
+  return sorted(knobs, rows);
 }
 
 }  // namespace

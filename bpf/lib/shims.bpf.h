@@ -53,21 +53,40 @@ static __always_inline struct pt_regs *entry_regs(void)
 }
 
 #ifdef __TARGET_ARCH_arm64
-#define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), syscallno))
+#define SYSCALL_NUMBER_MEMBER syscallno
 /* _TIF_32BIT in thread_info.flags. */
-#define TASK_IS_COMPAT(task) ((BPF_CORE_READ((task), thread_info.flags) >> 22) & 1)
+#define COMPAT_WORD thread_info.flags
+#define COMPAT_BIT 22
 #define SYSCALL_ARG0(regs) BPF_CORE_READ((regs), orig_x0)
 #define SYSCALL_ARG1(regs) BPF_CORE_READ((regs), regs[1])
 #define SYSCALL_ARG2(regs) BPF_CORE_READ((regs), regs[2])
 #define SYSCALL_ARG3(regs) BPF_CORE_READ((regs), regs[3])
 #else
-#define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), orig_ax))
+#define SYSCALL_NUMBER_MEMBER orig_ax
 /* TS_COMPAT in thread_info.status: this system call came in by a 32-bit entry. */
-#define TASK_IS_COMPAT(task) ((BPF_CORE_READ((task), thread_info.status) >> 1) & 1)
+#define COMPAT_WORD thread_info.status
+#define COMPAT_BIT 1
 #define SYSCALL_ARG0(regs) BPF_CORE_READ((regs), di)
 #define SYSCALL_ARG1(regs) BPF_CORE_READ((regs), si)
 #define SYSCALL_ARG2(regs) BPF_CORE_READ((regs), dx)
 #define SYSCALL_ARG3(regs) BPF_CORE_READ((regs), r10)
 #endif
+
+#define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), SYSCALL_NUMBER_MEMBER))
+/* The same of registers that are a typed argument of the program: read without a call. */
+#define SYSCALL_NUMBER_TYPED(regs) ((__s32)(regs)->SYSCALL_NUMBER_MEMBER)
+
+/* Whether the current task's system call is one of the 32-bit ABI of a 64-bit kernel. */
+static __always_inline bool current_is_compat(void)
+{
+	struct task_struct *task;
+
+	if (kernel_has_helper(get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		return (task->COMPAT_WORD >> COMPAT_BIT) & 1;
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	return (BPF_CORE_READ(task, COMPAT_WORD) >> COMPAT_BIT) & 1;
+}
 
 #endif

@@ -56,4 +56,19 @@ class SwappedMap {
   int active_ = 0;
 };
 
+// An array whose values are 64-bit counters that only grow, per CPU or not: gives what was added since the last call.
+// Narrower counters are told by `width`, in bytes.
+class GrowingArray {
+ public:
+  GrowingArray(bpf_object* object, const std::string& name, std::size_t width);
+  // Only entries to which anything was added; one value each, the CPUs summed up.
+  std::vector<RawEntry> take();
+
+ private:
+  void sum(const std::vector<std::byte>& values, std::vector<std::byte>& into) const;
+  bpf_map* map_;
+  std::size_t width_, value_, cpus_;
+  std::vector<std::vector<std::byte>> seen_;
+};
+
 }  // namespace kit

@@ -13,6 +13,9 @@ namespace kit {
 // The architecture's name as uname(2) and the vmlinux folders have it: "x86_64", "arm64".
 const char* machine();
 
+// What x86_64 adds to the numbers of its x32 ABI.
+constexpr int x32_bit = 0x40000000;
+
 // The name of a system call of `arch`, by its number in the native or the 32-bit ABI; "syscall_N" where unknown.
 std::string syscall_name(std::string_view arch, int number, bool compat);
 struct SyscallNumber {

@@ -82,11 +82,31 @@ class Session {
 // One report of an interval tool: gives the maps' entries, live or replayed, and takes the rows.
 class Report {
  public:
-  // The entries of a swapped map; values of several CPUs are joined by merge(Value& into, const Value& from).
+  // The entries of a swapped map (bpf/lib/swap.bpf.h); values of several CPUs are joined by merge(Value&, const Value&).
   template <typename Key, typename Value, typename Merge>
   std::vector<std::pair<Key, Value>> entries(const char* map, Merge merge) {
+    return decode<Key, Value>(take_swapped(map), merge);
+  }
+  // What was added to an array of counters that only grow; `Counter` is their type.
+  template <typename Value, typename Counter>
+  std::vector<std::pair<std::uint32_t, Value>> added(const char* map) {
+    return decode<std::uint32_t, Value>(take_added(map, sizeof(Counter)), [](Value& into, const Value& from) { into = from; });
+  }
+
+  void table(const Columns& columns);
+  template <typename Row>
+  void row(const Table<Row>& table, const Row& row) {
+    show_row(table, &row);
+  }
+  void histogram(const Histogram& histogram);
+
+ private:
+  friend class Session;
+  Report(Session::State& state, bpf_object* object) : state_(state), object_(object) {}
+  template <typename Key, typename Value, typename Merge>
+  static std::vector<std::pair<Key, Value>> decode(const std::vector<RawEntry>& entries, Merge merge) {
     std::vector<std::pair<Key, Value>> all;
-    for (const RawEntry& raw : raw_entries(map)) {
+    for (const RawEntry& raw : entries) {
       std::pair<Key, Value> entry{};
       if (raw.key.size() != sizeof(Key)) continue;
       std::memcpy(&entry.first, raw.key.data(), sizeof(Key));
@@ -100,18 +120,8 @@ class Report {
     }
     return all;
   }
-
-  void table(const Columns& columns);
-  template <typename Row>
-  void row(const Table<Row>& table, const Row& row) {
-    show_row(table, &row);
-  }
-  void histogram(const Histogram& histogram);
-
- private:
-  friend class Session;
-  Report(Session::State& state, bpf_object* object) : state_(state), object_(object) {}
-  std::vector<RawEntry> raw_entries(const char* map);
+  std::vector<RawEntry> take_swapped(const char* map);
+  std::vector<RawEntry> take_added(const char* map, std::size_t width);
   void show_row(const Columns& columns, const void* row);
 
   Session::State& state_;

@@ -14,25 +14,48 @@
 
 namespace kit {
 
-// The consumer's side of a BPF ring buffer (kernel/bpf/ringbuf.c): the positions are a page each, the data is mapped
-// twice in a row, so that a record at the end need not be put together. Read here rather than through ring_buffer__poll()
-// because waking, batching and how full it is are what this suite does differently.
+// Memory mapped from a descriptor.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(int fd, std::size_t offset, std::size_t size, bool writable);
+  Mapping(Mapping&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(other.size_) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    std::swap(at_, other.at_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Mapping();
+  char* get() const { return static_cast<char*>(at_); }
+
+ private:
+  void* at_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// The consumer's side of a BPF ring buffer (kernel/bpf/ringbuf.c): two positions, a page each, and the data. Read here
+// rather than through ring_buffer__poll() because waking, batching and memory are what this suite does differently: the
+// kernel makes every page resident that is mapped, so the data is mapped once and only while there is some to read.
 class Ring {
  public:
-  // `fd` of a BPF_MAP_TYPE_RINGBUF of `size` bytes.
+  // `fd` of a BPF_MAP_TYPE_RINGBUF of `size` bytes, which the caller keeps open.
   Ring(int fd, std::size_t size);
-  ~Ring();
-  Ring(const Ring&) = delete;
   // Gives every record that is complete, in the order of reservation, to `each`; returns the bytes that it took up.
   std::size_t drain(const std::function<void(std::string_view)>& each);
   // Whether anything is reserved, complete or not.
   bool empty() const;
   std::size_t size() const { return size_; }
+  // Nothing has come for a while: gives the memory back until something does.
+  void rest() { data_ = Mapping(); }
 
  private:
+  // The record's bytes, put together in `joined_` where they go on at the beginning of the data.
+  std::string_view bytes_at(std::uint64_t position, std::uint32_t size);
+
+  int fd_;
   std::size_t size_, page_;
-  void* consumer_map_;
-  void* producer_map_;
+  Mapping consumer_, producer_, data_;
+  std::string joined_;
 };
 
 // Records that wait until no earlier one can come any more: rows of several CPUs are sorted within a window of 50 ms.

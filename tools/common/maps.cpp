@@ -154,4 +154,57 @@ std::vector<RawEntry> SwappedMap::take() {
   return entries;
 }
 
+namespace {
+
+// Calls change(a's counter, b's counter) for each pair of counters of this width.
+template <typename Number, typename Change>
+void each_counter(std::byte* a, const std::byte* b, std::size_t size, Change change) {
+  for (std::size_t at = 0; at + sizeof(Number) <= size; at += sizeof(Number)) {
+    Number left, right;
+    std::memcpy(&left, a + at, sizeof left);
+    std::memcpy(&right, b + at, sizeof right);
+    left = static_cast<Number>(change(left, right));
+    std::memcpy(a + at, &left, sizeof left);
+  }
+}
+
+// a = a + b or a = a - b, counter by counter.
+void add_counters(std::byte* a, const std::byte* b, std::size_t size, std::size_t width, bool subtract) {
+  auto change = [subtract](auto left, auto right) { return subtract ? left - right : left + right; };
+  if (width == 4) each_counter<std::uint32_t>(a, b, size, change);
+  else each_counter<std::uint64_t>(a, b, size, change);
+}
+
+}  // namespace
+
+GrowingArray::GrowingArray(bpf_object* object, const std::string& name, std::size_t width)
+    : map_(bpf_object__find_map_by_name(object, name.c_str())), width_(width) {
+  if (!map_) throw Failure(Exit::failed, cat("the built-in BPF program has no map ", name));
+  value_ = (bpf_map__value_size(map_) + 7) / 8 * 8;
+  cpus_ = bpf_map__type(map_) == BPF_MAP_TYPE_PERCPU_ARRAY ? static_cast<std::size_t>(libbpf_num_possible_cpus()) : 1;
+  seen_.resize(bpf_map__max_entries(map_));
+}
+
+void GrowingArray::sum(const std::vector<std::byte>& values, std::vector<std::byte>& into) const {
+  into.assign(value_, std::byte{0});
+  for (std::size_t cpu = 0; cpu < cpus_; cpu++) add_counters(into.data(), values.data() + cpu * value_, value_, width_, false);
+}
+
+std::vector<RawEntry> GrowingArray::take() {
+  std::vector<RawEntry> entries;
+  std::vector<std::byte> values(value_ * cpus_), now, none(value_);
+  for (std::uint32_t index = 0; index < seen_.size(); index++) {
+    if (bpf_map_lookup_elem(bpf_map__fd(map_), &index, values.data()) != 0) continue;
+    sum(values, now);
+    std::vector<std::byte>& before = seen_[index];
+    if (now == (before.empty() ? none : before)) continue;
+    RawEntry entry{std::vector<std::byte>(sizeof index), now};
+    std::memcpy(entry.key.data(), &index, sizeof index);
+    if (!before.empty()) add_counters(entry.values.data(), before.data(), value_, width_, true);
+    before = now;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
 }  // namespace kit

@@ -36,8 +36,6 @@ const NumberToName& syscalls_by_number() {
   return map;
 }
 
-constexpr int x32_bit = 0x40000000;
-
 Abi abi_of(std::string_view arch, int number, bool compat) {
   if (arch == "arm64") return compat ? Abi::arm : Abi::arm64;
   if (compat) return Abi::i386;

@@ -93,6 +93,7 @@ struct Session::State {
   bool full = false;  // --count rows were shown
   std::vector<Cell> cells;
   std::map<std::string, SwappedMap> swapped;
+  std::map<std::string, GrowingArray> growing;
   std::map<std::string, std::vector<RawEntry>> snapshots;  // replayed
   Losses replayed_lost;
   std::optional<CommandEnd> replayed_command;
@@ -295,6 +296,7 @@ class RingReader {
              std::function<void()> looked)
       : ring_(fd, size), each_(std::move(each)), drained_(std::move(drained)), timer_(loop, [this] { tick(); }),
         fallback_(loop, [this, looked = std::move(looked)] {
+          if (!std::exchange(came_, false)) ring_.rest();
           tick();
           looked();
         }) {
@@ -319,6 +321,7 @@ class RingReader {
     std::size_t bytes = ring_.drain([this](std::string_view record) { reorder_.add(record); });
     reorder_.release(now - Reorder::window_ns, each_);
     drained_();
+    came_ |= bytes > 0;
     if (bytes > ring_.size() / 8) return timer_.once(storm_gather_ns);
     if (bytes || !reorder_.empty()) return timer_.once(gather_ns);
     *armed_ = 1;
@@ -331,6 +334,7 @@ class RingReader {
   std::function<void()> drained_;
   Timer timer_, fallback_;
   volatile std::uint32_t* armed_;
+  bool came_ = false;  // anything since the last look
 };
 
 }  // namespace
@@ -454,13 +458,27 @@ int Session::State::cut_off(bpf_object* object) {
   return static_cast<int>(settings.strict && total(lost) ? Exit::lost : Exit::done);
 }
 
-std::vector<RawEntry> Report::raw_entries(const char* map) {
-  if (state_.replay) return std::exchange(state_.snapshots[map], {});
-  auto found = state_.swapped.find(map);
-  if (found == state_.swapped.end()) found = state_.swapped.emplace(map, SwappedMap(object_, map)).first;
+namespace {
+
+// The map's entries, from what a run keeps of it, made at the first report; or those that were recorded.
+template <typename State, typename Kept, typename... Made>
+std::vector<RawEntry> take_entries(State& state, Kept& kept, const char* map, Made... made) {
+  if (state.replay) return std::exchange(state.snapshots[map], {});
+  auto found = kept.find(map);
+  if (found == kept.end()) found = kept.try_emplace(map, made...).first;
   std::vector<RawEntry> entries = found->second.take();
-  if (state_.capture) state_.capture->snapshot(map, entries);
+  if (state.capture) state.capture->snapshot(map, entries);
   return entries;
+}
+
+}  // namespace
+
+std::vector<RawEntry> Report::take_swapped(const char* map) {
+  return take_entries(state_, state_.swapped, map, object_, map);
+}
+
+std::vector<RawEntry> Report::take_added(const char* map, std::size_t width) {
+  return take_entries(state_, state_.growing, map, object_, map, width);
 }
 
 void Report::table(const Columns& columns) { state_.sink->table(columns); }

@@ -21,38 +21,51 @@ constexpr std::size_t align8(std::size_t size) { return (size + 7) / 8 * 8; }
 
 }  // namespace
 
-Ring::Ring(int fd, std::size_t size) : size_(size), page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-  consumer_map_ = mmap(nullptr, page_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  producer_map_ = mmap(nullptr, page_ + 2 * size_, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(page_));
-  if (consumer_map_ == MAP_FAILED || producer_map_ == MAP_FAILED)
-    throw Failure(Exit::failed, cat("cannot map the ring buffer: ", error_text(errno)));
+Mapping::Mapping(int fd, std::size_t offset, std::size_t size, bool writable)
+    : at_(mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, static_cast<off_t>(offset))),
+      size_(size) {
+  if (at_ != MAP_FAILED) return;
+  at_ = nullptr;
+  throw Failure(Exit::failed, cat("cannot map the ring buffer: ", error_text(errno)));
 }
 
-Ring::~Ring() {
-  munmap(consumer_map_, page_);
-  munmap(producer_map_, page_ + 2 * size_);
+Mapping::~Mapping() {
+  if (at_) munmap(at_, size_);
 }
+
+Ring::Ring(int fd, std::size_t size)
+    : fd_(fd), size_(size), page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))), consumer_(fd, 0, page_, true),
+      producer_(fd, page_, page_, false) {}
 
 bool Ring::empty() const {
   // After arming: the look at the producer's position must not come before (see stream.bpf.h).
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return load(producer_map_) == load(consumer_map_);
+  return load(producer_.get()) == load(consumer_.get());
+}
+
+std::string_view Ring::bytes_at(std::uint64_t position, std::uint32_t size) {
+  std::size_t at = position & (size_ - 1);
+  if (at + size <= size_) return {data_.get() + at, size};
+  joined_.assign(data_.get() + at, size_ - at);
+  joined_.append(data_.get(), size - (size_ - at));
+  return joined_;
 }
 
 std::size_t Ring::drain(const std::function<void(std::string_view)>& each) {
-  auto& consumer = *static_cast<std::atomic<std::uint64_t>*>(consumer_map_);
-  const char* data = static_cast<const char*>(producer_map_) + page_;
-  std::uint64_t position = load(consumer_map_), begin = position, freed = position, end = load(producer_map_);
+  auto& consumer = *reinterpret_cast<std::atomic<std::uint64_t>*>(consumer_.get());
+  std::uint64_t begin = load(consumer_.get()), position = begin, freed = begin, end = load(producer_.get());
+  if (begin == end) return 0;
+  if (!data_.get()) data_ = Mapping(fd_, 2 * page_, size_, false);
   while (position < end) {
-    const char* record = data + (position & (size_ - 1));
+    const char* record = data_.get() + (position & (size_ - 1));
     std::uint32_t head = reinterpret_cast<const std::atomic<std::uint32_t>*>(record)->load(std::memory_order_acquire);
     if (head & BPF_RINGBUF_BUSY_BIT) break;
     std::uint32_t size = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-    if (!(head & BPF_RINGBUF_DISCARD_BIT)) each({record + BPF_RINGBUF_HDR_SZ, size});
+    if (!(head & BPF_RINGBUF_DISCARD_BIT)) each(bytes_at(position + BPF_RINGBUF_HDR_SZ, size));
     position += align8(size + BPF_RINGBUF_HDR_SZ);
     // Room is given back in parts, not for each record: the line is shared with every CPU that writes.
     if (position - freed > size_ / 16) consumer.store(freed = position, std::memory_order_release);
-    if (position == end) end = load(producer_map_);
+    if (position == end) end = load(producer_.get());
     if (position - begin > 4 * size_) break;  // a storm; come back for the rest
   }
   consumer.store(position, std::memory_order_release);
