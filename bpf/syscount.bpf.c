@@ -12,11 +12,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool per_process, only_failed, with_latency;
 const volatile __s32 only_error; /* positive errno; 0: any */
-const volatile bool only_some;   /* --syscall: those with a bit in `wanted` */
-/* By number: a bit for each ABI. */
-const volatile __u8 wanted[SYSCOUNT_NUMBERS];
-
-#define X32_BIT 0x40000000
+const volatile bool only_some;   /* --syscall: those marked in `wanted`, by index */
+const volatile bool wanted[SYSCOUNT_CALLS];
 
 /* Per system call: arrays that only grow. The reader subtracts what it saw last, so nothing is lost between reports. */
 struct {
@@ -45,17 +42,6 @@ SPAN_MAP(starts, __u32, __u64);
 
 static const struct syscount_process no_process;
 static const struct syscount_latency no_latency;
-
-static __always_inline __u32 index_of(__s32 number, enum syscount_abi abi)
-{
-	__u32 index = number & ~X32_BIT;
-
-	if (number == -1)
-		index = SYSCOUNT_RETURN;
-	else if (index >= SYSCOUNT_OTHER)
-		index = SYSCOUNT_OTHER;
-	return index + abi * SYSCOUNT_NUMBERS;
-}
 
 static __always_inline struct syscount_process *process_of(__u32 pid)
 {
@@ -149,7 +135,6 @@ static __always_inline int on_exit(__s32 number, long result)
 {
 	/* A return from a signal has put back the registers of what it interrupted, so it has no result of its own. */
 	bool failed = number != -1 && (unsigned long)result >= (unsigned long)-4095L;
-	enum syscount_abi abi;
 	__u64 latency = 0;
 	__u32 index;
 
@@ -159,9 +144,8 @@ static __always_inline int on_exit(__s32 number, long result)
 		return 0;
 	if (only_error && (!failed || result != -only_error))
 		return 0;
-	abi = current_is_compat() ? SYSCOUNT_COMPAT : number != -1 && (number & X32_BIT) ? SYSCOUNT_X32 : SYSCOUNT_NATIVE;
-	index = index_of(number, abi);
-	if (only_some && !((wanted[index % SYSCOUNT_NUMBERS] >> abi) & 1))
+	index = syscount_index(number, current_is_compat());
+	if (only_some && (index >= SYSCOUNT_CALLS || !wanted[index]))
 		return 0;
 	if (!filter_current())
 		return 0;

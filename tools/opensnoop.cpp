@@ -25,8 +25,8 @@ kit::Cell path(const Record& record) {
   std::string_view path = kit::tail(record);
   if (path.empty() && (record.notes & OPENSNOOP_RESOLVED)) return kit::Cell::borrowed("/");
   if (!(record.notes & (OPENSNOOP_CUT_PATH | OPENSNOOP_CUT_NAME))) return kit::Cell::borrowed(path);
-  return kit::Cell::owned(kit::cat(record.notes & OPENSNOOP_CUT_PATH ? "…" : "", path,
-                                   record.notes & OPENSNOOP_CUT_NAME ? "…" : ""));
+  return kit::Cell::owned(
+      kit::cat(record.notes & OPENSNOOP_CUT_PATH ? "…" : "", path, record.notes & OPENSNOOP_CUT_NAME ? "…" : ""));
 }
 
 kit::Table<Record> make_table(const kit::Session*& session) {
@@ -42,8 +42,7 @@ kit::Table<Record> make_table(const kit::Session*& session) {
               [](const Record& r) { return kit::Cell::error(r.result < 0 ? -r.result : 0); })
       .column("FLAGS", "flags", 20, "how it is opened, as open(2) names it",
               [&session](const Record& r) { return kit::Cell::owned(kit::open_flags_text(session->arch(), r.flags)); })
-      .column("PATH", "path", 0, "the file: as it was named, or with -F its absolute path",
-              path);
+      .column("PATH", "path", 0, "the file: as it was named, or with -F its absolute path", path);
   return table;
 }
 
@@ -57,10 +56,11 @@ void declare(kit::Options& options, Knobs& knobs) {
              return text.empty() || text.size() >= OPENSNOOP_PREFIX_SIZE ? "expects 1 to 255 bytes" : "";
            })
       .flag('F', "full-path", knobs.absolute, "absolute paths, from the root of the opener's mount namespace")
-      .details("Shows open, openat, openat2 and creat, when they return. A path is what the program asked for; with -F it "
-               "is, for an open that worked, where the kernel found the file, through links and mounts; for one that "
-               "failed, the name joined to the directory it is relative to. Paths of up to 4,096 bytes and 160 "
-               "directories come out whole; what is missing of others is marked with an ellipsis.")
+      .details(
+          "Shows open, openat, openat2 and creat, when they return. A path is what the program asked for; with -F it "
+          "is, for an open that worked, where the kernel found the file, through links and mounts; for one that "
+          "failed, the name joined to the directory it is relative to. Paths of up to 4,096 bytes and 160 "
+          "directories come out whole; what is missing of others is marked with an ellipsis.")
       .details("Opens by io_uring, and those that the kernel makes for itself, are not shown.")
       .example("opensnoop -x", "opens that fail, and why")
       .example("opensnoop -F --write --path /etc/", "who writes beneath /etc")

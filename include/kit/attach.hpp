@@ -64,7 +64,8 @@ class AttachPlan {
   // Of the last way: what it does not see.
   AttachPlan& misses(std::string what);
 
-  // Tries every event's ways in order; `forced` names the only way to be tried of the events that have one of that name.
+  // Tries every event's ways in order; `forced` names the only way to be tried of the events that have one of that
+  // name.
   std::vector<Settled> settle(Kernel& kernel, const std::string& forced = {}) const;
   // Names of all ways, for --attach.
   std::vector<std::string> ways() const;

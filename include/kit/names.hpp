@@ -34,6 +34,9 @@ std::vector<std::string> all_errnos();
 // "SIGSEGV" for 11; "SIGRTMIN+1" and the like for the real-time ones.
 std::string signal_name(int signal);
 
+// How a process ended, from wait(2)'s status: "0", "1", "SIGSEGV".
+std::string wait_status_text(int status);
+
 // From /etc/passwd itself, not through NSS, so that the static build answers the same.
 std::optional<std::uint32_t> user_id(std::string_view name);
 std::vector<std::string> all_users();

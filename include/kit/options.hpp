@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kit/clock.hpp"
+#include "kit/names.hpp"
 #include "kit/table.hpp"
 
 namespace kit {
@@ -28,6 +29,13 @@ struct Duration {
 };
 struct Size {
   std::uint64_t bytes = 0;
+  std::uint64_t most = UINT64_MAX;
+};
+// A whole number from 1 to `most`; 0 if it was not given.
+struct Number {
+  std::uint32_t value = 0;
+  std::uint32_t most = UINT32_MAX;
+  explicit operator bool() const { return value > 0; }
 };
 struct ErrorNumber {
   int number = 0;  // 0: none given
@@ -51,10 +59,12 @@ struct Settings {
 
 // Each puts the text's value into the variable or returns what is wrong with it.
 std::string parse_value(std::string_view text, std::string& value);
-std::string parse_value(std::string_view text, std::uint32_t& value);
+std::string parse_value(std::string_view text, Number& value);
 std::string parse_value(std::string_view text, Duration& value);
 std::string parse_value(std::string_view text, Size& value);
 std::string parse_value(std::string_view text, ErrorNumber& value);
+// A comma-separated list of system calls: every number, in every ABI, that bears one of the names.
+std::string parse_value(std::string_view text, std::vector<SyscallNumber>& value);
 
 class Options {
  public:

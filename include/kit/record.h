@@ -6,8 +6,10 @@
 #ifdef __cplusplus
 #include <linux/types.h>
 #include <cstddef>
+#define KIT_INLINE constexpr inline
 #define KIT_SIZE_IS(type, size) static_assert(sizeof(type) == (size), #type " has changed its size")
 #elif defined(__bpf__)
+#define KIT_INLINE static __always_inline
 #define KIT_SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " has changed its size")
 #endif
 

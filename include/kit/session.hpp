@@ -82,15 +82,20 @@ class Session {
 // One report of an interval tool: gives the maps' entries, live or replayed, and takes the rows.
 class Report {
  public:
-  // The entries of a swapped map (bpf/lib/swap.bpf.h); values of several CPUs are joined by merge(Value&, const Value&).
+  // The entries of a swapped map (bpf/lib/swap.bpf.h); values of several CPUs are joined by merge(Value&, const
+  // Value&).
   template <typename Key, typename Value, typename Merge>
   std::vector<std::pair<Key, Value>> entries(const char* map, Merge merge) {
     return decode<Key, Value>(take_swapped(map), merge);
   }
+  template <typename Key, typename Value>
+  std::vector<std::pair<Key, Value>> entries(const char* map) {
+    return decode<Key, Value>(take_swapped(map), keep<Value>);
+  }
   // What was added to an array of counters that only grow; `Counter` is their type.
   template <typename Value, typename Counter>
   std::vector<std::pair<std::uint32_t, Value>> added(const char* map) {
-    return decode<std::uint32_t, Value>(take_added(map, sizeof(Counter)), [](Value& into, const Value& from) { into = from; });
+    return decode<std::uint32_t, Value>(take_added(map, sizeof(Counter)), keep<Value>);
   }
 
   void table(const Columns& columns);
@@ -103,6 +108,10 @@ class Report {
  private:
   friend class Session;
   Report(Session::State& state, bpf_object* object) : state_(state), object_(object) {}
+  template <typename Value>
+  static void keep(Value& into, const Value& from) {
+    into = from;
+  }
   template <typename Key, typename Value, typename Merge>
   static std::vector<std::pair<Key, Value>> decode(const std::vector<RawEntry>& entries, Merge merge) {
     std::vector<std::pair<Key, Value>> all;

@@ -3,19 +3,15 @@
 #ifndef KIT_SLOTS_H
 #define KIT_SLOTS_H
 
+#include "kit/record.h"
+
 #define KIT_SLOT_BITS 3
 #define KIT_SLOTS_PER_POWER (1 << KIT_SLOT_BITS)
 /* Every 64-bit value has a slot: 0..7 one each, then eight for each power from 2^3 to 2^63. */
 #define KIT_SLOTS ((64 - KIT_SLOT_BITS + 1) * KIT_SLOTS_PER_POWER)
 
-#ifdef __cplusplus
-#define KIT_SLOT_INLINE constexpr inline
-#else
-#define KIT_SLOT_INLINE static __always_inline
-#endif
-
 /* The position of the highest bit set; 0 for 0. BPF has no instruction for it, so it is found by halves. */
-KIT_SLOT_INLINE unsigned int kit_log2(unsigned long long value)
+KIT_INLINE unsigned int kit_log2(unsigned long long value)
 {
 	unsigned int power = 0;
 
@@ -45,7 +41,7 @@ KIT_SLOT_INLINE unsigned int kit_log2(unsigned long long value)
 }
 
 /* The slot of a value: always below KIT_SLOTS. */
-KIT_SLOT_INLINE unsigned int kit_slot(unsigned long long value)
+KIT_INLINE unsigned int kit_slot(unsigned long long value)
 {
 	unsigned int power = 0;
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,6 +77,30 @@ class Reorder {
   std::string bytes_;
   std::vector<Waiting> waiting_;
   std::uint64_t last_ = 0;
+};
+
+// Copies of records that wait for another one of the same key: a start for its end.
+template <typename Record>
+class Pending {
+ public:
+  void put(std::uint64_t key, const Record& record) {
+    records_[key].assign(reinterpret_cast<const char*>(&record), record.head.fixed + record.head.tail_size);
+  }
+  // Gives the record of the key to `use`, if there is one, and forgets it.
+  template <typename Use>
+  void take(std::uint64_t key, Use use) {
+    auto found = records_.extract(key);
+    if (found) use(*reinterpret_cast<const Record*>(found.mapped().data()));
+  }
+  // All that are left, by their keys.
+  template <typename Use>
+  void take_all(Use use) {
+    for (const auto& [key, bytes] : records_) use(*reinterpret_cast<const Record*>(bytes.data()));
+    records_.clear();
+  }
+
+ private:
+  std::map<std::uint64_t, std::string> records_;
 };
 
 }  // namespace kit

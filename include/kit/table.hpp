@@ -20,19 +20,19 @@ enum class Unit { ns, us, ms };
 // One value on its way to an output. Text, CSV and JSON write it differently; what it is stands here.
 struct Cell {
   enum class Kind {
-    unknown,    // this one value is not known: `?`, null
-    absent,     // this kernel, or this run, has no source for it: `n/a`, null
-    none,       // there is none, and that is known: `-`, null
-    number,     // signed
-    count,      // unsigned
-    boolean,    //
-    decimal,    // a ratio; three digits after the point
-    text,       //
-    words,      // NUL-terminated words: quoted for a shell in text, an array in JSON
-    error,      // an errno: its name
-    duration,   // ns; in text in `unit`
-    address,    // hexadecimal
-    time,       // ns since boot
+    unknown,   // this one value is not known: `?`, null
+    absent,    // this kernel, or this run, has no source for it: `n/a`, null
+    none,      // there is none, and that is known: `-`, null
+    number,    // signed
+    count,     // unsigned
+    boolean,   //
+    decimal,   // a ratio; three digits after the point
+    text,      //
+    words,     // NUL-terminated words: quoted for a shell in text, an array in JSON
+    error,     // an errno: its name
+    duration,  // ns; in text in `unit`
+    address,   // hexadecimal
+    time,      // ns since boot
   };
   Kind kind = Kind::unknown;
   std::int64_t number = 0;
@@ -99,6 +99,7 @@ Cell to_cell(Number value) {
     return Cell::count(value);
   }
 }
+inline Cell to_cell(const Cell& cell) { return cell; }
 template <std::size_t size>
 Cell to_cell(const char (&text)[size]) {
   return Cell::borrowed({text, strnlen(text, size)});
@@ -109,8 +110,8 @@ struct Column {
   std::string key;  // in JSON and CSV; fixed, whatever the options
   int width = 0;    // of the heading and the usual value, in text
   bool right = false;
-  std::string about;               // one phrase, for --help and the manual
-  const bool* shown = nullptr;     // text shows the column only if true; null: always
+  std::string about;            // one phrase, for --help and the manual
+  std::function<bool()> shown;  // whether text shows the column; none: always
   std::function<Cell(const void*)> cell;
 };
 
@@ -141,8 +142,13 @@ class Table : public Columns {
   // A member of the row, or a function of it.
   template <typename Get>
   Table& column(std::string heading, std::string key, int width, std::string about, Get get) {
-    Column column{.heading = std::move(heading), .key = std::move(key), .width = width < 0 ? -width : width,
-                  .right = width < 0, .about = std::move(about), .shown = nullptr, .cell = {}};
+    Column column{.heading = std::move(heading),
+                  .key = std::move(key),
+                  .width = width < 0 ? -width : width,
+                  .right = width < 0,
+                  .about = std::move(about),
+                  .shown = {},
+                  .cell = {}};
     if constexpr (std::is_member_object_pointer_v<Get>) {
       column.cell = [get](const void* row) { return to_cell(static_cast<const Row*>(row)->*get); };
     } else {
@@ -151,9 +157,17 @@ class Table : public Columns {
     columns_.push_back(std::move(column));
     return *this;
   }
-  // The last column is part of the text only under this option.
-  Table& only_with(const bool& shown) {
-    columns_.back().shown = &shown;
+  // Text shows the last `count` columns only with this option, which is true or above 0.
+  template <typename Option>
+  Table& only_with(const Option& option, std::size_t count = 1) {
+    for (std::size_t i = columns_.size() - count; i < columns_.size(); i++)
+      columns_[i].shown = [&option] { return static_cast<bool>(option); };
+    return *this;
+  }
+  // The other way round.
+  template <typename Option>
+  Table& only_without(const Option& option) {
+    columns_.back().shown = [&option] { return !option; };
     return *this;
   }
   // When the event was complete. For records, which begin with their head.

@@ -62,7 +62,8 @@ int run_box(int argc, char** argv) {
     names.emplace_back(entry.name);
     if (names.back() == argv[1]) return kit::run_tool(entry.name, entry.tool, argc - 1, argv + 1);
   }
-  throw kit::Failure(kit::Exit::usage, kit::cat("there is no tool ", argv[1], kit::suggestion(argv[1], names), "; corekit alone lists them"));
+  throw kit::Failure(kit::Exit::usage, kit::cat("there is no tool ", argv[1], kit::suggestion(argv[1], names),
+                                                "; corekit alone lists them"));
 }
 
 }  // namespace

@@ -139,7 +139,8 @@ CaptureReader::CaptureReader(const std::string& path, const std::string& tool, s
   if (!bytes_.starts_with(magic)) throw Failure(Exit::failed, cat(path, " is not a capture of corekit's"));
   Cursor cursor(std::string_view(bytes_).substr(magic.size()));
   if (cursor.number<std::uint32_t>() != byte_order)
-    throw Failure(Exit::failed, cat(path, " was recorded on a machine of the other byte order; replay it on such a one"));
+    throw Failure(Exit::failed,
+                  cat(path, " was recorded on a machine of the other byte order; replay it on such a one"));
   auto version = cursor.number<std::uint32_t>();
   if (version != format_version)
     throw Failure(Exit::failed, cat(path, " has format version ", version, ", this program reads ", format_version));

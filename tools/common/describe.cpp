@@ -14,10 +14,14 @@ namespace {
 std::string roff(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else if ((c == '.' || c == '\'') && (out.empty() || out.back() == '\n')) out += cat("\\&", c);
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else if ((c == '.' || c == '\'') && (out.empty() || out.back() == '\n'))
+      out += cat("\\&", c);
+    else
+      out += c;
   }
   return out;
 }
@@ -67,7 +71,10 @@ std::string bash_completion(const Options& options, const std::string& program) 
     if (option.argument.empty()) continue;
     std::string words = words_for(option);
     cases += cat("    ", pattern, ") COMPREPLY=($(compgen ",
-                 !words.empty() ? cat("-W '", words, "'") : takes_file(option) ? "-f" : option.name == "user" ? "-u" : "-W ''",
+                 !words.empty()          ? cat("-W '", words, "'")
+                 : takes_file(option)    ? "-f"
+                 : option.name == "user" ? "-u"
+                                         : "-W ''",
                  " -- \"$word\")); return ;;\n");
   }
   return cat("# bash completion of ", program, "\n_", name, "() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n",
@@ -79,26 +86,35 @@ std::string bash_completion(const Options& options, const std::string& program) 
 std::string zsh_text(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '\'') out += "'\\''";
-    else if (c == '[' || c == ']' || c == ':' || c == '\\') out += cat('\\', c);
-    else out += c;
+    if (c == '\'')
+      out += "'\\''";
+    else if (c == '[' || c == ']' || c == ':' || c == '\\')
+      out += cat('\\', c);
+    else
+      out += c;
   }
   return out;
 }
 
 std::string zsh_completion(const Options& options, const std::string& program) {
-  std::string out = cat("#compdef ", program, "\n_arguments -s -S \\\n  '(- *)'{-\\?,--help}'[give help]' \\\n  '(- *)'{-V,--version}'[print the version]'");
+  std::string out = cat(
+      "#compdef ", program,
+      "\n_arguments -s -S \\\n  '(- *)'{-\\?,--help}'[give help]' \\\n  '(- *)'{-V,--version}'[print the version]'");
   for (const auto& option : options.all()) {
     if (option.hidden) continue;
     std::string after;
     if (!option.argument.empty()) {
       std::string words = words_for(option);
-      after = cat(':', zsh_text(option.argument), ':', !words.empty() ? cat('(', words, ')') : takes_file(option) ? "_files" : " ");
+      after = cat(':', zsh_text(option.argument), ':',
+                  !words.empty()       ? cat('(', words, ')')
+                  : takes_file(option) ? "_files"
+                                       : " ");
     }
     std::string equals = option.argument.empty() ? "" : "=";
     out += cat(" \\\n  '--", option.name, equals, '[', zsh_text(option.help), ']', after, '\'');
     if (has_letter(option))
-      out += cat(" \\\n  '-", static_cast<char>(option.key), option.argument.empty() ? "" : "+", '[', zsh_text(option.help), ']', after, '\'');
+      out += cat(" \\\n  '-", static_cast<char>(option.key), option.argument.empty() ? "" : "+", '[',
+                 zsh_text(option.help), ']', after, '\'');
   }
   return out + " \\\n  '*:: :_normal'\n";
 }
@@ -121,10 +137,12 @@ std::string fish_completion(const Options& options, const std::string& program) 
 }  // namespace
 
 std::string manual(const Options& options, const std::string& program) {
-  std::string out = cat(".TH ", upper(roff(program)), " 8 ", build_date(), " \"corekit ", version(), "\" \"System Manager's Manual\"\n");
+  std::string out = cat(".TH ", upper(roff(program)), " 8 ", build_date(), " \"corekit ", version(),
+                        "\" \"System Manager's Manual\"\n");
   std::string about = options.about();
   if (about.ends_with('.')) about.pop_back();
-  out += cat(".SH NAME\n", roff(program), " \\- ", roff(about), "\n.SH SYNOPSIS\n.B ", roff(program), "\n[\\fIOPTION\\fR...] ");
+  out += cat(".SH NAME\n", roff(program), " \\- ", roff(about), "\n.SH SYNOPSIS\n.B ", roff(program),
+             "\n[\\fIOPTION\\fR...] ");
   if (options.shape() == Shape::interval) out += "[\\fIINTERVAL\\fR [\\fICOUNT\\fR]] ";
   out += "[\\-\\- \\fICOMMAND\\fR \\fIARG\\fR...]\n.SH DESCRIPTION\n";
   out += cat(roff(options.about()), '\n');
@@ -135,8 +153,10 @@ std::string manual(const Options& options, const std::string& program) {
   out += ".SS Of every tool\n";
   for (const auto& option : options.all())
     if (option.common && !option.hidden) out += option_entry(option);
-  out += ".PP\nA duration is a number with ns, us, ms, s, m or h; a size takes K, M, G. Filters are decided in the kernel; "
-         "different ones must all match. The tool itself is never shown.\n";
+  out +=
+      ".PP\nA duration is a number with ns, us, ms, s, m or h; a size takes K, M, G. Filters are decided in the "
+      "kernel; "
+      "different ones must all match. The tool itself is never shown.\n";
   if (options.columns()) {
     out += ".SH OUTPUT\nColumns of the text, and their keys in JSON and CSV:\n";
     for (const Column& column : options.columns()->columns())
@@ -146,8 +166,9 @@ std::string manual(const Options& options, const std::string& program) {
   if (!options.examples().empty()) out += ".SH EXAMPLES\n";
   for (const auto& example : options.examples())
     out += cat(".TP\n\\fB", roff(example.command), "\\fR\n", roff(example.meaning), '\n');
-  out += ".SH EXIT STATUS\n0 done (also after a signal, a closed pipe, \\-d or \\-n); 1 failure; 3 data was lost, under "
-         "\\-\\-strict; 64 usage; 69 this kernel cannot; 77 not permitted.\n";
+  out +=
+      ".SH EXIT STATUS\n0 done (also after a signal, a closed pipe, \\-d or \\-n); 1 failure; 3 data was lost, under "
+      "\\-\\-strict; 64 usage; 69 this kernel cannot; 77 not permitted.\n";
   return out;
 }
 

@@ -78,13 +78,15 @@ void add_glob(GlobMachine& machine, std::string_view glob, unsigned& position) {
 
 std::uint64_t cgroup_id(const std::string& given) {
   std::string path = given;
-  struct statfs system{};
+  struct statfs system {};
   if (given[0] != '/') path = cat("/sys/fs/cgroup/", given);
   if (statfs(path.c_str(), &system) != 0)
-    throw Failure(Exit::usage, cat("--cgroup ", given, ": ", error_text(errno), "; give its path beneath the cgroup2 mount"));
+    throw Failure(Exit::usage,
+                  cat("--cgroup ", given, ": ", error_text(errno), "; give its path beneath the cgroup2 mount"));
   if (system.f_type != CGROUP2_SUPER_MAGIC)
-    throw Failure(Exit::usage, cat("--cgroup ", given, ": is not a cgroup v2 directory (mount -t cgroup2 shows where they are)"));
-  struct stat status{};
+    throw Failure(Exit::usage,
+                  cat("--cgroup ", given, ": is not a cgroup v2 directory (mount -t cgroup2 shows where they are)"));
+  struct stat status {};
   stat(path.c_str(), &status);
   return status.st_ino;  // the cgroup's id on 64-bit machines (kernfs, 5.5)
 }
@@ -111,7 +113,8 @@ std::map<std::uint32_t, std::uint32_t> parents() {
     // "PID (COMM) STATE PPID ..."; the name may hold parentheses itself.
     auto fields = split(std::string_view(line).substr(std::min(line.size(), line.rfind(')') + 2)), ' ');
     if (fields.size() < 2) continue;
-    if (auto parent = parse_number(fields[1])) all[static_cast<std::uint32_t>(*pid)] = static_cast<std::uint32_t>(*parent);
+    if (auto parent = parse_number(fields[1]))
+      all[static_cast<std::uint32_t>(*pid)] = static_cast<std::uint32_t>(*parent);
   }
   return all;
 }
@@ -165,7 +168,7 @@ bool follows_tree(const Settings& settings) { return settings.tree || !settings.
 void set_filters(bpf_object* object, const Settings& settings) {
   if (!find_global(object, "filter_self", 4)) return;
   set_knob(object, "filter_self", static_cast<std::uint32_t>(getpid()));
-  struct stat pidns{};
+  struct stat pidns {};
   if (stat("/proc/self/ns/pid", &pidns) == 0 && pidns.st_ino != initial_pidns)
     set_knob(object, "filter_pidns", static_cast<std::uint32_t>(pidns.st_ino));
   set_knob(object, "filter_by_pid", !settings.pids.empty());

@@ -27,8 +27,8 @@ struct KindName {
   std::string_view prefix;
 };
 constexpr KindName kind_names[] = {
-    {HookKind::tp_btf, "tp_btf/"}, {HookKind::raw_tp, "raw_tp/"},       {HookKind::tracepoint, "tp/"},
-    {HookKind::fentry, "fentry/"}, {HookKind::fexit, "fexit/"},         {HookKind::kprobe, "kprobe/"},
+    {HookKind::tp_btf, "tp_btf/"},       {HookKind::raw_tp, "raw_tp/"}, {HookKind::tracepoint, "tp/"},
+    {HookKind::fentry, "fentry/"},       {HookKind::fexit, "fexit/"},   {HookKind::kprobe, "kprobe/"},
     {HookKind::kretprobe, "kretprobe/"},
 };
 
@@ -110,7 +110,8 @@ class RunningKernel : public Kernel {
   }
 
   // Loads the smallest program for a BTF target.
-  Verdict ask_typed(bpf_attach_type type, const std::string& name, __u32 kind, std::string_view what, Fd* loaded = nullptr) {
+  Verdict ask_typed(bpf_attach_type type, const std::string& name, __u32 kind, std::string_view what,
+                    Fd* loaded = nullptr) {
     if (!types()) return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF); give its types with --btf FILE");
     int id = btf__find_by_name_kind(types(), name.c_str(), kind);
     if (id < 0) return no(cat("this kernel has no ", name));
@@ -140,7 +141,8 @@ class RunningKernel : public Kernel {
   Verdict ask_tracepoint(const std::string& event) {
     int id = tracepoint_id(event);
     if (id == -EACCES || id == -EPERM)
-      return no("tracefs cannot be read: that asks CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where it is not mounted", true);
+      return no("tracefs cannot be read: that asks CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where it is not mounted",
+                true);
     if (id == -ENOENT) return no(cat("this kernel has no tracepoint ", event));
     if (id < 0) return no(cat("tracefs: ", error_text(-id)));
     Fd trial(open_tracepoint(id));
@@ -169,8 +171,7 @@ class RunningKernel : public Kernel {
   }
 
   const std::vector<std::string>& symbols() {
-    if (symbols_.empty())
-      blazesym::each_kernel_function([&](std::string_view name) { symbols_.emplace_back(name); });
+    if (symbols_.empty()) blazesym::each_kernel_function([&](std::string_view name) { symbols_.emplace_back(name); });
     return symbols_;
   }
 
@@ -218,8 +219,9 @@ Link attach(bpf_program* program, const Hook& hook) {
   }
   if (!link) {
     int error = errno;
-    throw Failure(error == EPERM || error == EACCES ? Exit::denied : Exit::unsupported,
-                  cat("cannot attach to ", hook_text(hook), ": ", error_text(error), "; --explain shows what was tried"));
+    throw Failure(
+        error == EPERM || error == EACCES ? Exit::denied : Exit::unsupported,
+        cat("cannot attach to ", hook_text(hook), ": ", error_text(error), "; --explain shows what was tried"));
   }
   return Link(link);
 }

@@ -14,7 +14,9 @@
 namespace kit {
 namespace {
 
-[[noreturn]] void failed(const char* what) { throw Failure(Exit::failed, cat("cannot ", what, ": ", error_text(errno))); }
+[[noreturn]] void failed(const char* what) {
+  throw Failure(Exit::failed, cat("cannot ", what, ": ", error_text(errno)));
+}
 
 timespec to_timespec(std::uint64_t ns) {
   return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
@@ -28,7 +30,8 @@ Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
 
 void Loop::watch(int fd, std::function<void()> ready, bool edge) {
   watches_.push_back(std::make_unique<Watch>(Watch{fd, std::move(ready)}));
-  epoll_event event{.events = EPOLLIN | (edge ? static_cast<std::uint32_t>(EPOLLET) : 0u), .data = {.ptr = watches_.back().get()}};
+  epoll_event event{.events = EPOLLIN | (edge ? static_cast<std::uint32_t>(EPOLLET) : 0u),
+                    .data = {.ptr = watches_.back().get()}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) failed("watch a descriptor");
 }
 

@@ -90,7 +90,8 @@ void read_losses(bpf_object* object, Losses& lost) {
     if (std::string_view(section) != ".data.lost" || !given.starts_with("lost_")) return false;
     given.remove_prefix(5);
     std::size_t mark = given.find("__");
-    std::string name = mark == given.npos ? std::string(given) : cat(given.substr(0, mark), '.', given.substr(mark + 2));
+    std::string name =
+        mark == given.npos ? std::string(given) : cat(given.substr(0, mark), '.', given.substr(mark + 2));
     std::byte* data = section_data(object, section);
     std::uint64_t count = data ? *reinterpret_cast<volatile std::uint64_t*>(data + offset) : 0;
     lost[name] = lost[name].value_or(0) + count;
@@ -171,8 +172,10 @@ void each_counter(std::byte* a, const std::byte* b, std::size_t size, Change cha
 // a = a + b or a = a - b, counter by counter.
 void add_counters(std::byte* a, const std::byte* b, std::size_t size, std::size_t width, bool subtract) {
   auto change = [subtract](auto left, auto right) { return subtract ? left - right : left + right; };
-  if (width == 4) each_counter<std::uint32_t>(a, b, size, change);
-  else each_counter<std::uint64_t>(a, b, size, change);
+  if (width == 4)
+    each_counter<std::uint32_t>(a, b, size, change);
+  else
+    each_counter<std::uint64_t>(a, b, size, change);
 }
 
 }  // namespace
@@ -187,7 +190,8 @@ GrowingArray::GrowingArray(bpf_object* object, const std::string& name, std::siz
 
 void GrowingArray::sum(const std::vector<std::byte>& values, std::vector<std::byte>& into) const {
   into.assign(value_, std::byte{0});
-  for (std::size_t cpu = 0; cpu < cpus_; cpu++) add_counters(into.data(), values.data() + cpu * value_, value_, width_, false);
+  for (std::size_t cpu = 0; cpu < cpus_; cpu++)
+    add_counters(into.data(), values.data() + cpu * value_, value_, width_, false);
 }
 
 std::vector<RawEntry> GrowingArray::take() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kit/names.hpp"
 
+#include <sys/wait.h>
+
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -148,6 +150,10 @@ std::string signal_name(int signal) {
   if (const char* name = sigabbrev_np(signal)) return cat("SIG", name);
   if (signal >= 34 && signal <= 64) return signal == 34 ? "SIGRTMIN" : cat("SIGRTMIN+", signal - 34);
   return cat("SIG", signal);
+}
+
+std::string wait_status_text(int status) {
+  return WIFSIGNALED(status) ? signal_name(WTERMSIG(status)) : cat(WEXITSTATUS(status));
 }
 
 std::optional<std::uint32_t> user_id(std::string_view name) {

@@ -108,10 +108,11 @@ std::string parse_value(std::string_view text, std::string& value) {
   return value.empty() ? "expects a value" : "";
 }
 
-std::string parse_value(std::string_view text, std::uint32_t& value) {
+std::string parse_value(std::string_view text, Number& value) {
   auto number = parse_number(text);
-  if (!number || *number > UINT32_MAX) return "expects a whole number";
-  value = static_cast<std::uint32_t>(*number);
+  if (!number || *number == 0 || *number > value.most)
+    return value.most == UINT32_MAX ? "expects a number above 0" : cat("expects a number from 1 to ", value.most);
+  value.value = static_cast<std::uint32_t>(*number);
   return "";
 }
 
@@ -125,6 +126,7 @@ std::string parse_value(std::string_view text, Duration& value) {
 std::string parse_value(std::string_view text, Size& value) {
   auto bytes = parse_size(text);
   if (!bytes || *bytes == 0) return "expects a size, like 64K, 4M or 1G";
+  if (*bytes > value.most) return cat("at most ", size_text(value.most));
   value.bytes = *bytes;
   return "";
 }
@@ -139,6 +141,15 @@ std::string parse_value(std::string_view text, ErrorNumber& value) {
   return "";
 }
 
+std::string parse_value(std::string_view text, std::vector<SyscallNumber>& value) {
+  for (std::string_view name : split(text, ',')) {
+    auto numbers = syscall_numbers(name);
+    if (numbers.empty()) return cat("there is no system call ", name, suggestion(name, all_syscalls()));
+    value.insert(value.end(), numbers.begin(), numbers.end());
+  }
+  return "";
+}
+
 Options::Options(Shape shape, std::string name, std::string about)
     : shape_(shape), name_(std::move(name)), about_(std::move(about)) {}
 
@@ -150,8 +161,11 @@ Options& Options::flag(char letter, std::string name, bool& on, std::string help
 }
 
 Options& Options::add(char letter, std::string name, std::string argument, std::string help, Parse parse) {
-  options_.push_back({.key = letter ? letter : next_key_++, .name = std::move(name), .argument = std::move(argument),
-                      .help = std::move(help), .parse = std::move(parse)});
+  options_.push_back({.key = letter ? letter : next_key_++,
+                      .name = std::move(name),
+                      .argument = std::move(argument),
+                      .help = std::move(help),
+                      .parse = std::move(parse)});
   return *this;
 }
 
@@ -199,17 +213,23 @@ void Options::declare_common(Settings& s) {
   add(0, "buffer", "SIZE", "size of the buffer between kernel and tool (4M)", into(s.buffer));
   flag(0, "strict", s.strict, "exit with 3 if anything was lost");
   flag(0, "explain", s.explain, "show what would be attached, what was refused and why, and exit");
-  add(0, "record", "FILE", "keep what is seen in a file, too", [&s](std::string_view t) { return parse_value(t, s.record); });
-  add(0, "replay", "FILE", "show a recorded file; asks no privilege", [&s](std::string_view t) { return parse_value(t, s.replay); });
-  add(0, "btf", "FILE", "the kernel's types, where it does not offer them", [&s](std::string_view t) { return parse_value(t, s.btf); });
-  add(0, "attach", "NAME", "diagnosis: take only the way of this name", [&s](std::string_view t) { return parse_value(t, s.attach); });
-  add(0, "ready-fd", "N", "write a newline there once everything is attached", [&s](std::string_view text) -> std::string {
-    auto number = parse_number(text);
-    struct stat status{};
-    if (!number || *number > 65535 || fstat(static_cast<int>(*number), &status) != 0) return "expects an open descriptor";
-    s.ready_fd = static_cast<int>(*number);
-    return "";
-  });
+  add(0, "record", "FILE", "keep what is seen in a file, too",
+      [&s](std::string_view t) { return parse_value(t, s.record); });
+  add(0, "replay", "FILE", "show a recorded file; asks no privilege",
+      [&s](std::string_view t) { return parse_value(t, s.replay); });
+  add(0, "btf", "FILE", "the kernel's types, where it does not offer them",
+      [&s](std::string_view t) { return parse_value(t, s.btf); });
+  add(0, "attach", "NAME", "diagnosis: take only the way of this name",
+      [&s](std::string_view t) { return parse_value(t, s.attach); });
+  add(0, "ready-fd", "N", "write a newline there once everything is attached",
+      [&s](std::string_view text) -> std::string {
+        auto number = parse_number(text);
+        struct stat status {};
+        if (!number || *number > 65535 || fstat(static_cast<int>(*number), &status) != 0)
+          return "expects an open descriptor";
+        s.ready_fd = static_cast<int>(*number);
+        return "";
+      });
   flag('v', "verbose", s.verbose, "show libbpf's own messages on stderr");
   for (std::size_t i = own; i < options_.size(); i++) options_[i].common = true;
   std::size_t hidden = options_.size();
@@ -233,9 +253,28 @@ struct OptionsParser {
   const Options& options;
   std::vector<std::string> words;
   std::exception_ptr thrown;  // nothing may be thrown through argp, which is C
+  const argp* parser = nullptr;
+  int next = 0;  // where argp was when it gave up
+
+  // argp's own --help prints nothing where it is to print no errors, and so these are ours.
+  enum Key { help = '?', usage_line = 500, show_version = 'V' };
+
+  void print(int key) const {
+    std::string name = options.name();
+    if (key == show_version)
+      std::printf("%s (corekit) %s\n", name.c_str(), version());
+    else
+      argp_help(parser, stdout, key == help ? ARGP_HELP_STD_HELP : ARGP_HELP_USAGE, name.data());
+  }
 
   static error_t parse(int key, char* argument, argp_state* state) {
     auto& self = *static_cast<OptionsParser*>(state->input);
+    if (key == ARGP_KEY_ERROR) self.next = state->next;
+    if (key == help || key == usage_line || key == show_version) {
+      self.print(key);
+      self.thrown = std::make_exception_ptr(Finished{});
+      return EINVAL;
+    }
     if (key == ARGP_KEY_ARG) {
       self.words.emplace_back(argument);
       return 0;
@@ -257,25 +296,40 @@ struct OptionsParser {
 
 namespace {
 
-// Why argp stopped at this word.
-std::string explain_word(const Options& options, std::string_view word) {
+// What is wrong with a word of options; nothing if it may be right.
+std::string explain_long(const Options& options, std::string_view word, bool last) {
   std::vector<std::string> names = {"--help", "--usage", "--version"};
   for (const auto& option : options.all())
     if (!option.hidden) names.push_back(cat("--", option.name));
-  if (word.starts_with("--")) {
-    std::string_view name = word.substr(2, word.find('=') == std::string_view::npos ? word.npos : word.find('=') - 2);
-    for (const auto& option : options.all()) {
-      if (option.name != name) continue;
-      return option.argument.empty() ? cat("--", name, " takes no value") : cat("--", name, " needs a value: ", option.argument);
-    }
-    return cat("there is no option --", name, suggestion(cat("--", name), names), "; --help lists them");
+  std::size_t equals = word.find('=');
+  std::string_view name = word.substr(2, equals == word.npos ? word.npos : equals - 2);
+  for (const auto& option : options.all()) {
+    if (option.name != name) continue;
+    if (option.argument.empty() && equals != word.npos) return cat("--", name, " takes no value");
+    return last && !option.argument.empty() ? cat("--", name, " needs a value: ", option.argument) : "";
   }
-  for (char letter : word.substr(std::min<std::size_t>(1, word.size()))) {
-    auto found = std::find_if(options.all().begin(), options.all().end(), [&](auto& o) { return o.key == letter; });
-    if (found == options.all().end()) return cat("there is no option -", letter, "; --help lists them");
-    if (!found->argument.empty()) return cat("-", letter, " needs a value: ", found->argument);
+  return cat("there is no option --", name, suggestion(cat("--", name), names), "; --help lists them");
+}
+
+std::string explain_letters(const Options& options, std::string_view word, bool last) {
+  for (std::size_t i = 1; i < word.size(); i++) {
+    auto found = std::find_if(options.all().begin(), options.all().end(), [&](auto& o) { return o.key == word[i]; });
+    if (found == options.all().end()) return cat("there is no option -", word[i], "; --help lists them");
+    if (found->argument.empty()) continue;
+    return last && i + 1 == word.size() ? cat("-", word[i], " needs a value: ", found->argument) : "";
   }
-  return cat("cannot make sense of ", word, "; --help lists the options");
+  return "";
+}
+
+// Why argp gave up: at the word before `next`, or in the middle of that one, of several letters.
+std::string explain(const Options& options, const std::vector<char*>& words, std::size_t next) {
+  for (std::size_t at : {next - 1, next}) {
+    if (at < 1 || at + 1 >= words.size() || words[at][0] != '-') continue;
+    bool last = at + 2 == words.size(), is_long = words[at][1] == '-';
+    std::string why = is_long ? explain_long(options, words[at], last) : explain_letters(options, words[at], last);
+    if (!why.empty()) return why;
+  }
+  return "cannot make sense of the options; --help lists them";
 }
 
 std::string help_text(const Options& options) {
@@ -291,17 +345,14 @@ std::string help_text(const Options& options) {
   if (options.columns()) {
     text += "\nKeys of a JSON row and columns of CSV:\n";
     for (const Column& column : options.columns()->columns())
-      text += cat("  ", column.key, std::string(column.key.size() < 14 ? 14 - column.key.size() : 1, ' '), column.about, "\n");
+      text += cat("  ", column.key, std::string(column.key.size() < 14 ? 14 - column.key.size() : 1, ' '), column.about,
+                  "\n");
   }
-  text += "\nA duration is a number with ns, us, ms, s, m or h; a size takes K, M, G. Filters are decided in the kernel; "
-          "different ones must all match. Exit status: 0 done, 1 failure, 3 data lost under --strict, 64 usage, 69 this "
-          "kernel cannot, 77 not permitted.";
+  text +=
+      "\nA duration is a number with ns, us, ms, s, m or h; a size takes K, M, G. Filters are decided in the kernel; "
+      "different ones must all match. Exit status: 0 done, 1 failure, 3 data lost under --strict, 64 usage, 69 this "
+      "kernel cannot, 77 not permitted.";
   return text;
-}
-
-void print_version(FILE* stream, argp_state* state) {
-  const auto& options = static_cast<OptionsParser*>(state->input)->options;
-  std::fprintf(stream, "%s (corekit) %s\n", options.name().c_str(), version());
 }
 
 std::string quote_all(const std::vector<std::string>& words) {
@@ -315,7 +366,8 @@ std::string quote_all(const std::vector<std::string>& words) {
 
 // A stray word: which option was probably meant.
 [[noreturn]] void stray(const std::string& word) {
-  if (parse_duration(word, true)) usage(cat("unexpected ", word, "; for a run of that length say -d ", word, ", for a process -p ", word));
+  if (parse_duration(word, true))
+    usage(cat("unexpected ", word, "; for a run of that length say -d ", word, ", for a process -p ", word));
   usage(cat("unexpected ", word, "; to run a command and trace it say -- ", word));
 }
 
@@ -330,7 +382,8 @@ void Options::check(const Settings& given, const std::vector<std::string>& words
     out.interval = Duration{*interval};
   }
   if (words.size() > 1)
-    if (std::string wrong = parse_count(words[1], out.count); !wrong.empty()) usage(cat("COUNT ", words[1], ": ", wrong));
+    if (std::string wrong = parse_count(words[1], out.count); !wrong.empty())
+      usage(cat("COUNT ", words[1], ": ", wrong));
   if (shape_ == Shape::interval && out.count && !out.interval) out.interval = Duration{1'000'000'000};
   bool filtered = !given.pids.empty() || !given.tids.empty() || !given.users.empty() || !given.comm.empty() ||
                   !given.cgroup.empty() || given.tree || !given.command.empty();
@@ -351,21 +404,27 @@ Settings Options::parse(int argc, char** argv) {
   for (const Option& option : options_)
     table.push_back({option.name.c_str(), option.key, option.argument.empty() ? nullptr : option.argument.c_str(),
                      option.hidden ? OPTION_HIDDEN : 0, option.help.c_str(), option.common ? 2 : 1});
+  table.push_back({"help", OptionsParser::help, nullptr, 0, "show this text", -1});
+  table.push_back({"usage", OptionsParser::usage_line, nullptr, 0, "show all options in short", -1});
+  table.push_back({"version", OptionsParser::show_version, nullptr, 0, "show the version", -1});
   table.push_back({nullptr, 0, nullptr, 0, nullptr, 0});
   std::string help = help_text(*this);
-  argp parser{table.data(), OptionsParser::parse,
+  argp parser{table.data(),
+              OptionsParser::parse,
               shape_ == Shape::interval ? "[INTERVAL [COUNT]] [-- COMMAND ARG...]" : "[-- COMMAND ARG...]",
-              help.c_str(), nullptr, nullptr, nullptr};
-  argp_program_version_hook = print_version;
-  OptionsParser state{*this, {}, nullptr};
-  int count = static_cast<int>(dashes - argv), stopped = count;
+              help.c_str(),
+              nullptr,
+              nullptr,
+              nullptr};
+  OptionsParser state{*this, {}, nullptr, &parser};
+  int count = static_cast<int>(dashes - argv);
   std::string name = name_;
   std::vector<char*> arguments(argv, dashes);
   arguments[0] = name.data();
   arguments.push_back(nullptr);
-  error_t error = argp_parse(&parser, count, arguments.data(), ARGP_NO_ERRS, &stopped, &state);
+  error_t error = argp_parse(&parser, count, arguments.data(), ARGP_NO_ERRS | ARGP_NO_HELP, nullptr, &state);
   if (state.thrown) std::rethrow_exception(state.thrown);
-  if (error) usage(explain_word(*this, arguments[static_cast<std::size_t>(std::max(1, std::min(stopped, count) - 1))]));
+  if (error) usage(explain(*this, arguments, static_cast<std::size_t>(state.next)));
   check(settings, state.words, settings);
   return settings;
 }

@@ -181,7 +181,8 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
   AttachPlan plan = given;
   if (auto ways = plan.ways();
       !s.settings.attach.empty() && std::find(ways.begin(), ways.end(), s.settings.attach) == ways.end())
-    throw Failure(Exit::usage, cat("--attach ", s.settings.attach, ": there is no such way", suggestion(s.settings.attach, ways)));
+    throw Failure(Exit::usage,
+                  cat("--attach ", s.settings.attach, ": there is no such way", suggestion(s.settings.attach, ways)));
   if (follows_tree(s.settings)) add_tree(object, plan);
   s.plan = plan.settle(*running_kernel(s.settings.btf), s.settings.attach);
   Form form = form_of(s.plan);
@@ -195,8 +196,13 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
     if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
     for (const Part& part : event.parts) bpf_program__set_autoload(part.program, true);
   }
-  s.header.start = Start{.tool = s.options.name(), .version = version(), .kernel = kernel_release(), .arch = machine(),
-                         .clock = Clock::now(), .filters = filters_json(s.settings), .plan = plan_json(s.plan)};
+  s.header.start = Start{.tool = s.options.name(),
+                         .version = version(),
+                         .kernel = kernel_release(),
+                         .arch = machine(),
+                         .clock = Clock::now(),
+                         .filters = filters_json(s.settings),
+                         .plan = plan_json(s.plan)};
   s.header.layout = layout_hash(object, layout_prefix(s.options));
   s.header.options = s.options.given();
 }
@@ -216,7 +222,8 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
     bool denied = error == -EPERM || error == -EACCES;
     std::string missing = missing_capabilities();
     if (denied && !missing.empty()) throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
-    throw Failure(Exit::unsupported, cat("this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
+    throw Failure(Exit::unsupported,
+                  cat("this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
   }
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
@@ -266,8 +273,10 @@ int Session::State::finish(bpf_object* object) {
   if (total(end.lost)) say(cat("lost: ", losses_text(end.lost), "; --buffer sets a larger buffer"));
   if (late) say(cat(late, " rows came after later ones were shown"));
   if (end.command && !replay) {
-    if (end.command->signal) say(cat("the command was ended by ", signal_name(end.command->signal)));
-    else if (end.command->exit) say(cat("the command exited with ", end.command->exit));
+    if (end.command->signal)
+      say(cat("the command was ended by ", signal_name(end.command->signal)));
+    else if (end.command->exit)
+      say(cat("the command exited with ", end.command->exit));
   }
   return static_cast<int>(settings.strict && total(end.lost) ? Exit::lost : Exit::done);
 }
@@ -294,14 +303,18 @@ class RingReader {
 
   RingReader(Loop& loop, bpf_object* object, int fd, std::size_t size, Each each, std::function<void()> drained,
              std::function<void()> looked)
-      : ring_(fd, size), each_(std::move(each)), drained_(std::move(drained)), timer_(loop, [this] { tick(); }),
+      : ring_(fd, size),
+        each_(std::move(each)),
+        drained_(std::move(drained)),
+        timer_(loop, [this] { tick(); }),
         fallback_(loop, [this, looked = std::move(looked)] {
           if (!std::exchange(came_, false)) ring_.rest();
           tick();
           looked();
         }) {
     armed_ = static_cast<volatile std::uint32_t*>(find_global(object, "stream_armed", 4));
-    loop.watch(fd, [this] { timer_.once(gather_ns); }, true);
+    loop.watch(
+        fd, [this] { timer_.once(gather_ns); }, true);
     // On processors that order memory weakly a wake-up can be missed; then the next look is a second away.
     fallback_.every(look_every_ns);
     tick();
@@ -353,8 +366,9 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
       s.replay_records(one);
     } else {
       bpf_map* ring = bpf_object__find_map_by_name(object, "stream_ring");
-      RingReader reader(s.loop, object, bpf_map__fd(ring), bpf_map__max_entries(ring), one, [&s] { s.out.flush(); },
-                        [&] { s.say_losses(object); });
+      RingReader reader(
+          s.loop, object, bpf_map__fd(ring), bpf_map__max_entries(ring), one, [&s] { s.out.flush(); },
+          [&] { s.say_losses(object); });
       s.end_when_due();
       s.loop.run();
       s.links.clear();

@@ -120,7 +120,7 @@ class TextSink : public Sink {
 
  private:
   bool shown(const Column& column) const {
-    return (!column.shown || *column.shown) && !(column.key == "time" && time_ == TimeStyle::none);
+    return (!column.shown || column.shown()) && !(column.key == "time" && time_ == TimeStyle::none);
   }
 
   int width_of(const Column& column) const {
@@ -141,8 +141,10 @@ class TextSink : public Sink {
     std::size_t have = width(std::string_view(out).substr(begin)), size = width(text);
     auto room = static_cast<std::size_t>(width_of(column));
     std::size_t target = planned + (column.right && size < room ? room - size : 0);
-    if (have < target) out.append(target - have, ' ');
-    else if (have > 0 && have >= target && out.back() != ' ') out += ' ';
+    if (have < target)
+      out.append(target - have, ' ');
+    else if (have > 0 && have >= target && out.back() != ' ')
+      out += ' ';
     out += text;
     planned += room + 1;
     if (last) return;

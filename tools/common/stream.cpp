@@ -22,7 +22,8 @@ constexpr std::size_t align8(std::size_t size) { return (size + 7) / 8 * 8; }
 }  // namespace
 
 Mapping::Mapping(int fd, std::size_t offset, std::size_t size, bool writable)
-    : at_(mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, static_cast<off_t>(offset))),
+    : at_(mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd,
+               static_cast<off_t>(offset))),
       size_(size) {
   if (at_ != MAP_FAILED) return;
   at_ = nullptr;
@@ -34,7 +35,10 @@ Mapping::~Mapping() {
 }
 
 Ring::Ring(int fd, std::size_t size)
-    : fd_(fd), size_(size), page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))), consumer_(fd, 0, page_, true),
+    : fd_(fd),
+      size_(size),
+      page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))),
+      consumer_(fd, 0, page_, true),
       producer_(fd, page_, page_, false) {}
 
 bool Ring::empty() const {

@@ -187,7 +187,8 @@ void append_base64(std::string& out, std::string_view bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t three = 0;
     std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t j = 0; j < 3; j++) three = (three << 8) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0);
+    for (std::size_t j = 0; j < 3; j++)
+      three = (three << 8) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0);
     for (std::size_t j = 0; j < 4; j++) out += j <= count ? alphabet[(three >> (18 - 6 * j)) & 63] : '=';
   }
 }
@@ -236,8 +237,10 @@ std::size_t width(std::string_view text) {
 }
 
 std::vector<std::string_view> split_words(std::string_view blob) {
-  if (!blob.empty() && blob.back() == '\0') blob.remove_suffix(1);
-  else if (blob.empty()) return {};
+  if (!blob.empty() && blob.back() == '\0')
+    blob.remove_suffix(1);
+  else if (blob.empty())
+    return {};
   return split(blob, '\0');
 }
 
