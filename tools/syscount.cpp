@@ -74,15 +74,6 @@ void declare(kit::Options& options, Knobs& knobs) {
       .example("syscount -P -x", "which processes' calls fail");
 }
 
-// What a run does not use need not take memory.
-void shrink_unused(const Knobs& knobs, syscount_bpf& bpf) {
-  auto shrink = [](bool unused, bpf_map* map) { unused ? bpf_map__set_max_entries(map, 1) : 0; };
-  shrink(!knobs.latency || knobs.per_process, bpf.maps.latencies);
-  shrink(!knobs.latency, bpf.maps.starts);
-  shrink(!knobs.per_process, bpf.maps.processes_first);
-  shrink(!knobs.per_process, bpf.maps.processes_second);
-}
-
 void merge(syscount_process& into, const syscount_process& from) {
   into.calls.count += from.calls.count;
   into.calls.errors += from.calls.errors;
@@ -136,11 +127,17 @@ int tool(int argc, char** argv) {
   bpf->rodata->only_some = !knobs.syscalls.empty();
   for (auto call : knobs.syscalls)
     const_cast<bool&>(bpf->rodata->wanted[syscount_index(call.number, call.compat)]) = true;
-  shrink_unused(knobs, *bpf.operator->());
-  auto& p = bpf->progs;
+  auto& maps = bpf->maps;
+  bool by_call = !knobs.per_process, timed = knobs.latency;
+  kit::leave_out(by_call, {maps.processes, maps.processes_first, maps.processes_second});
+  kit::leave_out(by_call || !timed,
+                 {maps.process_latencies, maps.process_latencies_first, maps.process_latencies_second});
+  kit::leave_out(!by_call, {maps.calls});
+  kit::leave_out(!by_call || !timed, {maps.latencies});
+  kit::leave_out(!timed, {maps.starts});
   kit::AttachPlan plan;
-  plan.event("exit").way("btf", {p.exit_btf}).way("raw", {p.exit_raw});
-  if (knobs.latency) plan.event("enter").way("btf", {p.enter_btf}).way("raw", {p.enter_raw});
+  plan.event("exit").way("btf", {bpf->progs.exit_btf}).way("raw", {bpf->progs.exit_raw});
+  if (knobs.latency) plan.event("enter").way("btf", {bpf->progs.enter_btf}).way("raw", {bpf->progs.enter_raw});
   session.settle(bpf, plan);
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {

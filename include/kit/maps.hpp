@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ void read_losses(bpf_object* object, Losses& lost);
 // Runs that the kernel skipped because the program was already running there (recursion_misses, 5.12), of all that are
 // loaded; nothing where this kernel keeps no such count.
 std::optional<std::uint64_t> skipped_runs(bpf_object* object);
+
+// Leaves out maps that the programs, as their knobs are set, do not use. They take no time and no memory then.
+void leave_out(bool unused, std::initializer_list<bpf_map*> maps);
 
 // A fingerprint of the layouts of the types whose names begin with `prefix`, and of kit_head: which records a capture
 // holds. FNV-1a over names, offsets, sizes and kinds, as the object's BTF has them.

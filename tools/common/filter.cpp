@@ -92,8 +92,9 @@ std::uint64_t cgroup_id(const std::string& given) {
 }
 
 void size_set(bpf_object* object, const char* name, std::size_t entries) {
-  if (bpf_map* map = bpf_object__find_map_by_name(object, name); map && entries)
-    bpf_map__set_max_entries(map, static_cast<__u32>(entries));
+  bpf_map* map = bpf_object__find_map_by_name(object, name);
+  if (map && entries) bpf_map__set_max_entries(map, static_cast<__u32>(entries));
+  leave_out(entries == 0, {map});
 }
 
 void put(bpf_object* object, const char* name, std::uint32_t key, std::uint8_t value) {

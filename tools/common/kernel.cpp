@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "kallsyms.hpp"
 #include "kit/text.hpp"
@@ -145,7 +146,16 @@ class RunningKernel : public Kernel {
                 true);
     if (id == -ENOENT) return no(cat("this kernel has no tracepoint ", event));
     if (id < 0) return no(cat("tracefs: ", error_text(-id)));
-    Fd trial(open_tracepoint(id));
+    // Not opened for trial: closing a perf event of a tracepoint waits for every CPU, some 50 ms each. What may forbid it
+    // is asked once, with an event that costs nothing.
+    return can_open_events_ ? *can_open_events_ : *(can_open_events_ = ask_events());
+  }
+
+  static Verdict ask_events() {
+    perf_event_attr attributes{};
+    attributes.type = PERF_TYPE_SOFTWARE;
+    attributes.config = PERF_COUNT_SW_DUMMY;
+    Fd trial(perf_event(attributes));
     return trial ? Verdict{true, false, {}, {}} : refused("tracepoint", errno);
   }
 
@@ -178,6 +188,7 @@ class RunningKernel : public Kernel {
   std::string btf_path_;
   Btf types_;
   bool types_read_ = false;
+  std::optional<Verdict> can_open_events_;
   std::vector<std::string> symbols_;
 };
 

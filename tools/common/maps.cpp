@@ -114,6 +114,11 @@ std::optional<std::uint64_t> skipped_runs(bpf_object* object) {
   return sum;
 }
 
+void leave_out(bool unused, std::initializer_list<bpf_map*> maps) {
+  for (bpf_map* map : maps)
+    if (unused && map) bpf_map__set_autocreate(map, false);
+}
+
 std::uint64_t layout_hash(bpf_object* object, const std::string& prefix) {
   Fnv hash;
   const btf* types = bpf_object__btf(object);
