@@ -45,12 +45,15 @@ struct Release {
 using Link = std::unique_ptr<bpf_link, Release>;
 using Btf = std::unique_ptr<btf, Release>;
 
+// How the session wants programs to be opened (--btf).
+const bpf_object_open_opts* open_options();
+
 // A generated skeleton, opened: maps and programs can be set up, nothing is in the kernel yet. Session loads it.
 // Opening needs no privilege and no kernel support.
 template <typename S>
 class Skeleton {
  public:
-  explicit Skeleton(const bpf_object_open_opts* options = nullptr) : skeleton_(S::open(options)) {
+  Skeleton() : skeleton_(S::open(open_options())) {
     if (!skeleton_) throw Failure(Exit::failed, "cannot open the built-in BPF program: " + error_text(errno));
   }
   Skeleton(const Skeleton&) = delete;

@@ -146,8 +146,8 @@ class RunningKernel : public Kernel {
                 true);
     if (id == -ENOENT) return no(cat("this kernel has no tracepoint ", event));
     if (id < 0) return no(cat("tracefs: ", error_text(-id)));
-    // Not opened for trial: closing a perf event of a tracepoint waits for every CPU, some 50 ms each. What may forbid it
-    // is asked once, with an event that costs nothing.
+    // Not opened for trial: closing a perf event of a tracepoint waits for every CPU, some 50 ms each. What may forbid
+    // it is asked once, with an event that costs nothing.
     return can_open_events_ ? *can_open_events_ : *(can_open_events_ = ask_events());
   }
 

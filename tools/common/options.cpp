@@ -337,11 +337,7 @@ std::string help_text(const Options& options) {
   for (const auto& paragraph : options.paragraphs()) text += cat("\n\n", paragraph);
   text += '\v';
   if (!options.examples().empty()) text += "Examples:\n";
-  for (const auto& example : options.examples()) {
-    text += cat("  ", example.command);
-    text += std::string(example.command.size() < 38 ? 38 - example.command.size() : 1, ' ');
-    text += cat(example.meaning, "\n");
-  }
+  for (const auto& example : options.examples()) text += cat("  ", example.command, "\n      ", example.meaning, "\n");
   if (options.columns()) {
     text += "\nKeys of a JSON row and columns of CSV:\n";
     for (const Column& column : options.columns()->columns())

@@ -37,6 +37,11 @@ int print_libbpf(libbpf_print_level level, const char* format, va_list arguments
   return verbose && level != LIBBPF_DEBUG ? std::vfprintf(stderr, format, arguments) : 0;
 }
 
+std::string& custom_btf() {
+  static std::string path;
+  return path;
+}
+
 std::size_t round_buffer(std::size_t bytes) {
   auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   while (size < bytes && size < std::size_t{1} << 30) size *= 2;
@@ -74,6 +79,13 @@ void add_tree(bpf_object* object, AttachPlan& plan) {
 }
 
 }  // namespace
+
+const bpf_object_open_opts* open_options() {
+  static bpf_object_open_opts options{};
+  options.sz = sizeof options;
+  if (!custom_btf().empty()) options.btf_custom_path = custom_btf().c_str();
+  return &options;
+}
 
 struct Session::State {
   Options& options;
@@ -133,6 +145,7 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   State& s = *state_;
   s.settings = options.parse(argc, argv);
   verbose = s.settings.verbose;
+  custom_btf() = s.settings.btf;
   libbpf_set_print(print_libbpf);
   if (!s.settings.comm.empty()) compile_globs(s.settings.comm);  // says what is wrong before anything else happens
   s.sink = make_sink(s.settings.output, s.settings.time, options.shape(), s.settings.interval.has_value(), s.out);
