@@ -166,10 +166,10 @@ std::string lacks_pidns() {
 }
 
 const std::map<std::string_view, std::string (*)()> features = {
-    {"root", lacks_root},       {"bpf", lacks_bpf},         {"btf", lacks_btf},
-    {"kprobe", lacks_kprobe},   {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
-    {"loop", lacks_loop},       {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
-    {"userns", lacks_userns},   {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
+    {"root", lacks_root},     {"bpf", lacks_bpf},         {"btf", lacks_btf},
+    {"kprobe", lacks_kprobe}, {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
+    {"loop", lacks_loop},     {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
+    {"userns", lacks_userns}, {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
 };
 
 fs::path own_place() { return fs::read_symlink("/proc/self/exe").parent_path(); }
@@ -253,7 +253,8 @@ Ran run(const std::vector<std::string>& words, const std::vector<std::string>& e
   close(out.ends[1]);
   close(err.ends[1]);
   Ran ran;
-  pollfd waits[] = {{.fd = out.ends[0], .events = POLLIN, .revents = 0}, {.fd = err.ends[0], .events = POLLIN, .revents = 0}};
+  pollfd waits[] = {{.fd = out.ends[0], .events = POLLIN, .revents = 0},
+                    {.fd = err.ends[0], .events = POLLIN, .revents = 0}};
   std::string* texts[] = {&ran.out, &ran.err};
   while (waits[0].fd >= 0 || waits[1].fd >= 0) {
     poll(waits, 2, -1);

@@ -13,16 +13,16 @@
 #include <vector>
 
 // Ends the running case as skipped; the reason is printed as "skipped: CASE: REASON".
-#define SKIP_CASE(reason)  \
-  do {                     \
-    test::skip(reason);    \
-    return;                \
+#define SKIP_CASE(reason) \
+  do {                    \
+    test::skip(reason);   \
+    return;               \
   } while (false)
 
 // Skips the case where the running kernel, or who runs this, lacks a feature: root, bpf, btf, kprobe, fentry, tracefs,
 // syscall_tracepoints, loop, cgroup2, compat32, userns, pidns.
-#define NEEDS(feature)                                                          \
-  do {                                                                          \
+#define NEEDS(feature)                                                                 \
+  do {                                                                                 \
     if (std::string lacks_ = test::lacks(feature); !lacks_.empty()) SKIP_CASE(lacks_); \
   } while (false)
 

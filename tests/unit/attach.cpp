@@ -42,7 +42,8 @@ kit::AttachPlan opens() {
   kit::AttachPlan plan;
   plan.event("open")
       .way("fexit", {part("?fexit/do_sys_openat2")})
-      .way("tracepoints", {part("?tp/syscalls/sys_exit_openat")}, {part("?tp/syscalls/sys_exit_open"), part("?tp/syscalls/sys_exit_openat2")})
+      .way("tracepoints", {part("?tp/syscalls/sys_exit_openat")},
+           {part("?tp/syscalls/sys_exit_open"), part("?tp/syscalls/sys_exit_openat2")})
       .way("raw", {part("?raw_tp/sys_exit")})
       .misses("opens by 32-bit programs");
   return plan;
@@ -203,8 +204,10 @@ TEST_CASE("a plan as JSON and as text") {
 }
 
 TEST_CASE("other names of a kernel function") {
-  std::vector<std::string> symbols = {"vfs_read", "__do_sys_x", "blk_merge.isra.0", "blk_merge.constprop.12", "blk_merge_more",
-                                      "page_alloc_noprof", "f.part.3", "f.llvm.123456", "f.cold"};
+  std::vector<std::string> symbols = {
+      "vfs_read",       "__do_sys_x",        "blk_merge.isra.0", "blk_merge.constprop.12",
+      "blk_merge_more", "page_alloc_noprof", "f.part.3",         "f.llvm.123456",
+      "f.cold"};
   CHECK(kit::function_aliases("vfs_read", symbols) == Texts{"vfs_read"});
   CHECK(kit::function_aliases("blk_merge", symbols) == Texts{"blk_merge.constprop.12", "blk_merge.isra.0"});
   CHECK(kit::function_aliases("page_alloc", symbols) == Texts{"page_alloc_noprof"});

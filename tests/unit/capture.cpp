@@ -38,8 +38,13 @@ kit::CaptureHeader header() {
   kit::CaptureHeader made;
   made.layout = layout;
   made.options = "-x --path '/tmp/a b'";
-  made.start = {.tool = "hello", .version = "9.9", .kernel = "6.1", .arch = "arm64", .clock = {1, 2, -3600},
-                .filters = "{\"pid\":[1]}", .plan = "{}"};
+  made.start = {.tool = "hello",
+                .version = "9.9",
+                .kernel = "6.1",
+                .arch = "arm64",
+                .clock = {1, 2, -3600},
+                .filters = "{\"pid\":[1]}",
+                .plan = "{}"};
   return made;
 }
 

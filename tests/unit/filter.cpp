@@ -66,7 +66,8 @@ TEST_CASE("lists of globs match where one of them does") {
     }
     kit::GlobMachine machine = kit::compile_globs(list);
     std::string text = pick(random, "aab", 5);
-    bool wanted = std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return reference(glob, text); });
+    bool wanted =
+        std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return reference(glob, text); });
     if (machine.matches(text) != wanted) FAIL_CHECK(list << " against " << text << ": fnmatch says " << wanted);
   }
 }

@@ -63,7 +63,8 @@ TEST_CASE("under `edge` a pipe wakes its watcher only when more comes") {
   Deadline deadline(loop);
   Pipe pipe;
   int times = 0;
-  loop.watch(pipe.out.get(), [&] { times++; }, true);
+  loop.watch(
+      pipe.out.get(), [&] { times++; }, true);
   pipe.put();
   kit::Timer later(loop, [&] { loop.stop(); });
   later.once(30 * ms);

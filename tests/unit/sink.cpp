@@ -30,13 +30,18 @@ struct Trial {
 
   explicit Trial(Output output, TimeStyle time = TimeStyle::clock, Shape shape = Shape::stream, bool intervals = false)
       : sink(kit::make_sink(output, time, shape, intervals, out)) {
-    sink->start({.tool = "trial", .version = "1", .kernel = "6", .arch = "x86_64", .clock = {1000 * second, 1769860800 * second, 0}});
+    sink->start({.tool = "trial",
+                 .version = "1",
+                 .kernel = "6",
+                 .arch = "x86_64",
+                 .clock = {1000 * second, 1769860800 * second, 0}});
     out.text().clear();
   }
   void columns(std::size_t count, int width = 6) {
     for (std::size_t i = 0; i < count; i++) {
       std::string name(1, static_cast<char>('a' + i));
-      table.column(std::string(1, static_cast<char>('A' + i)), name, width, "", [i](const Row& row) { return row.cells[i]; });
+      table.column(std::string(1, static_cast<char>('A' + i)), name, width, "",
+                   [i](const Row& row) { return row.cells[i]; });
     }
   }
   void row(const std::vector<Cell>& values, const kit::RowMark& mark = {}) {
@@ -143,7 +148,8 @@ TEST_CASE("columns of text are aligned, and a wide value takes from what follows
   CHECK(trial.take() == "    1 \xe6\x97\xa5        7 /x\n");
   trial.row({Cell::count(1), Cell::borrowed(""), Cell::count(7), Cell::borrowed("/x")});
   CHECK(trial.take() == "    1           7 /x\n");
-  trial.row({Cell::count(1), Cell::borrowed("sh"), Cell::count(7), Cell::borrowed("/x")}, {.interval = {}, .partial = false, .late = true});
+  trial.row({Cell::count(1), Cell::borrowed("sh"), Cell::count(7), Cell::borrowed("/x")},
+            {.interval = {}, .partial = false, .late = true});
   CHECK(trial.take() == "    1 sh        7 /x (late)\n");
 }
 
@@ -176,8 +182,11 @@ TEST_CASE("times: in the style asked for, in JSON always UTC, without one under 
   CHECK(rows(Output::text, TimeStyle::none) == "A\n7\n7\n");
   CHECK(rows(Output::csv, TimeStyle::none) == "a\r\n7\r\n7\r\n");
   CHECK(rows(Output::csv, TimeStyle::delta) == "time,a\r\n0.000000000,7\r\n3.000000000,7\r\n");
-  CHECK(rows(Output::csv, TimeStyle::iso) == "time,a\r\n2026-01-31T12:00:00.000000000+00:00,7\r\n2026-01-31T12:00:03.000000000+00:00,7\r\n");
-  std::string utc = "{\"type\":\"row\",\"time\":\"2026-01-31T12:00:00.000000000Z\",\"a\":7}\n{\"type\":\"row\",\"time\":\"2026-01-31T12:00:03.000000000Z\",\"a\":7}\n";
+  CHECK(rows(Output::csv, TimeStyle::iso) ==
+        "time,a\r\n2026-01-31T12:00:00.000000000+00:00,7\r\n2026-01-31T12:00:03.000000000+00:00,7\r\n");
+  std::string utc =
+      "{\"type\":\"row\",\"time\":\"2026-01-31T12:00:00.000000000Z\",\"a\":7}\n{\"type\":\"row\",\"time\":\"2026-01-"
+      "31T12:00:03.000000000Z\",\"a\":7}\n";
   CHECK(rows(Output::json, TimeStyle::none) == utc);
   CHECK(rows(Output::json, TimeStyle::delta) == utc);
 }
@@ -204,7 +213,13 @@ TEST_CASE("reports: a line of time in text, an interval in JSON and CSV") {
 TEST_CASE("the first and the last line of JSON") {
   kit::OutputBuffer out;
   auto sink = kit::make_sink(Output::json, TimeStyle::clock, Shape::stream, false, out);
-  sink->start({.tool = "trial", .version = "1", .kernel = "6.1 \"x\"", .arch = "arm64", .clock = {5, second, 3600}, .filters = "{\"pid\":[1]}", .plan = "{}"});
+  sink->start({.tool = "trial",
+               .version = "1",
+               .kernel = "6.1 \"x\"",
+               .arch = "arm64",
+               .clock = {5, second, 3600},
+               .filters = "{\"pid\":[1]}",
+               .plan = "{}"});
   auto start = nlohmann::json::parse(std::exchange(out.text(), {}));
   CHECK(start["type"] == "start");
   CHECK(start["schema"] == 1);
@@ -216,7 +231,8 @@ TEST_CASE("the first and the last line of JSON") {
   CHECK(start["clock"]["realtime_ns"] == second);
   CHECK(start["filters"]["pid"][0] == 1);
 
-  sink->end({.rows = 3, .late = 1, .lost = {{"ring_full", 2}, {"skipped", std::nullopt}}, .command = kit::CommandEnd{0, 11}});
+  sink->end(
+      {.rows = 3, .late = 1, .lost = {{"ring_full", 2}, {"skipped", std::nullopt}}, .command = kit::CommandEnd{0, 11}});
   auto end = nlohmann::json::parse(std::exchange(out.text(), {}));
   CHECK(end["type"] == "end");
   CHECK(end["rows"] == 3);
@@ -232,7 +248,12 @@ TEST_CASE("the first and the last line of JSON") {
 TEST_CASE("histograms") {
   kit::Slots slots;
   for (std::uint64_t value : {1, 5, 5, 1000}) slots.add(kit_slot(value), 1);
-  kit::Histogram histogram{.name = "latency", .unit = "ns", .key = {{"disk", Cell::borrowed("sd,a")}}, .slots = slots, .sum = 1011, .max = std::nullopt};
+  kit::Histogram histogram{.name = "latency",
+                           .unit = "ns",
+                           .key = {{"disk", Cell::borrowed("sd,a")}},
+                           .slots = slots,
+                           .sum = 1011,
+                           .max = std::nullopt};
 
   Trial json(Output::json);
   json.sink->histogram(histogram, {.interval = 2, .partial = false, .late = false});
@@ -252,7 +273,8 @@ TEST_CASE("histograms") {
   Trial csv(Output::csv, TimeStyle::clock, Shape::interval);
   csv.sink->histogram(histogram, {.interval = 1, .partial = false, .late = false});
   CHECK(csv.take() ==
-        "interval,name,unit,disk,min,max,count\r\n1,latency,ns,\"sd,a\",1,1,1\r\n1,latency,ns,\"sd,a\",5,5,2\r\n1,latency,ns,\"sd,a\",960,1023,1\r\n");
+        "interval,name,unit,disk,min,max,count\r\n1,latency,ns,\"sd,a\",1,1,1\r\n1,latency,ns,\"sd,a\",5,5,2\r\n1,"
+        "latency,ns,\"sd,a\",960,1023,1\r\n");
 
   Trial text(Output::text);
   text.sink->histogram(histogram, {});

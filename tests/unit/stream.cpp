@@ -9,7 +9,8 @@
 
 namespace {
 
-std::string record(std::uint64_t time, std::string_view tail = "", std::uint32_t tail_at = 0, std::string_view rest = "") {
+std::string record(std::uint64_t time, std::string_view tail = "", std::uint32_t tail_at = 0,
+                   std::string_view rest = "") {
   kit_head head{};
   head.time = time;
   head.fixed = sizeof head;

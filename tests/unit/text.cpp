@@ -36,21 +36,21 @@ const std::vector<std::string> hostile = {
     "\x7f",
     "\x80\xff",
     "\xc2\x9b"
-    "31m",                       // CSI as one C1 character
+    "31m",  // CSI as one C1 character
     "\xe2\x80\xae"
-    "gpj.exe",                   // right-to-left override
+    "gpj.exe",  // right-to-left override
     "\xe2\x81\xa6isolate\xe2\x81\xa9",
-    "\xd8\x9c",                  // arabic letter mark
-    "\xef\xbb\xbf",              // byte order mark
-    "\xe2\x80\x8b",              // zero width space
+    "\xd8\x9c",      // arabic letter mark
+    "\xef\xbb\xbf",  // byte order mark
+    "\xe2\x80\x8b",  // zero width space
     "\xe2\x80\xa8line\xe2\x80\xa9",
-    "\xc0\xaf",                  // overlong /
+    "\xc0\xaf",  // overlong /
     "\xe0\x80\xaf",
     "\xf0\x80\x80\xaf",
-    "\xed\xa0\x80",              // surrogate
-    "\xf4\x90\x80\x80",          // above U+10FFFF
+    "\xed\xa0\x80",      // surrogate
+    "\xf4\x90\x80\x80",  // above U+10FFFF
     "\xf8\x88\x80\x80\x80",
-    "\xc3",                      // cut short
+    "\xc3",  // cut short
     "\xe2\x82",
     "\xf0\x9f\x98",
     "a\xc3(",
@@ -86,7 +86,8 @@ bool controls(std::string_view text) {
 }
 
 bool acts(std::string_view text) {
-  for (std::string_view mark : {"\xe2\x80\xae"sv, "\xe2\x80\x8f"sv, "\xe2\x81\xa6"sv, "\xd8\x9c"sv, "\xef\xbb\xbf"sv, "\xe2\x80\xa8"sv})
+  for (std::string_view mark :
+       {"\xe2\x80\xae"sv, "\xe2\x80\x8f"sv, "\xe2\x81\xa6"sv, "\xd8\x9c"sv, "\xef\xbb\xbf"sv, "\xe2\x80\xa8"sv})
     if (text.find(mark) != text.npos) return true;
   return controls(text);
 }
@@ -140,11 +141,13 @@ TEST_CASE("names are shown so that they can be read back") {
 }
 
 TEST_CASE("UTF-8 is what RFC 3629 says it is") {
-  for (std::string_view good : {""sv, "a"sv, "\0"sv, "\x7f"sv, "\xc2\x80"sv, "\xdf\xbf"sv, "\xe0\xa0\x80"sv, "\xed\x9f\xbf"sv,
-                                "\xee\x80\x80"sv, "\xef\xbf\xbf"sv, "\xf0\x90\x80\x80"sv, "\xf4\x8f\xbf\xbf"sv})
+  for (std::string_view good :
+       {""sv, "a"sv, "\0"sv, "\x7f"sv, "\xc2\x80"sv, "\xdf\xbf"sv, "\xe0\xa0\x80"sv, "\xed\x9f\xbf"sv, "\xee\x80\x80"sv,
+        "\xef\xbf\xbf"sv, "\xf0\x90\x80\x80"sv, "\xf4\x8f\xbf\xbf"sv})
     CHECK(kit::valid_utf8(good));
-  for (std::string_view bad : {"\x80"sv, "\xbf"sv, "\xc0\x80"sv, "\xc1\xbf"sv, "\xc2"sv, "\xc2\x41"sv, "\xe0\x9f\xbf"sv, "\xed\xa0\x80"sv,
-                               "\xed\xbf\xbf"sv, "\xf0\x8f\xbf\xbf"sv, "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xff"sv, "a\xe2\x82"sv})
+  for (std::string_view bad :
+       {"\x80"sv, "\xbf"sv, "\xc0\x80"sv, "\xc1\xbf"sv, "\xc2"sv, "\xc2\x41"sv, "\xe0\x9f\xbf"sv, "\xed\xa0\x80"sv,
+        "\xed\xbf\xbf"sv, "\xf0\x8f\xbf\xbf"sv, "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xff"sv, "a\xe2\x82"sv})
     CHECK_FALSE(kit::valid_utf8(bad));
 }
 
@@ -243,7 +246,8 @@ TEST_CASE("durations") {
   CHECK(kit::parse_duration("5", true) == 5000000000);
   CHECK(kit::parse_duration("0.25", true) == 250000000);
   CHECK_FALSE(kit::parse_duration("5", false));
-  for (std::string_view wrong : {"", "s", "-1s", "1 s", " 1s", "1d", "1e3s", "inf", "nan", "infs", "nans", "0x10s", "1s1", "1ms ", "99999999999h"}) {
+  for (std::string_view wrong : {"", "s", "-1s", "1 s", " 1s", "1d", "1e3s", "inf", "nan", "infs", "nans", "0x10s",
+                                 "1s1", "1ms ", "99999999999h"}) {
     INFO(wrong);
     CHECK_FALSE(kit::parse_duration(wrong, true));
   }
@@ -260,13 +264,15 @@ TEST_CASE("sizes and numbers") {
   CHECK(kit::parse_size("4M") == 4194304);
   CHECK(kit::parse_size("1G") == 1073741824);
   CHECK(kit::parse_size("1.5K") == 1536);
-  for (std::string_view wrong : {"", "K", "-1", "1k", "1KB", "1T", "1 K", "nan", "99999999999G"}) CHECK_FALSE(kit::parse_size(wrong));
+  for (std::string_view wrong : {"", "K", "-1", "1k", "1KB", "1T", "1 K", "nan", "99999999999G"})
+    CHECK_FALSE(kit::parse_size(wrong));
   CHECK(kit::size_text(4194304) == "4M");
   CHECK(kit::size_text(65536) == "64K");
   CHECK(kit::size_text(1000) == "1000");
   CHECK(kit::parse_number("0") == 0);
   CHECK(kit::parse_number("18446744073709551615") == UINT64_MAX);
-  for (std::string_view wrong : {"", "-1", "+1", "1.0", "18446744073709551616", "0x1", "1 "}) CHECK_FALSE(kit::parse_number(wrong));
+  for (std::string_view wrong : {"", "-1", "+1", "1.0", "18446744073709551616", "0x1", "1 "})
+    CHECK_FALSE(kit::parse_number(wrong));
 }
 
 TEST_CASE("the nearest of several names") {
