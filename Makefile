@@ -5,7 +5,7 @@ VERSION := 0.1.0
 # --- What it builds with ---------------------------------------------------------------------------------------------
 # Debian keeps bpftool where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
-CLANG      ?= $(firstword $(foreach c,clang-19 clang-18 clang-17 clang-16 clang-15 clang-14 clang,$(shell command -v $(c) 2>/dev/null)))
+CLANG      ?= $(firstword $(foreach c,clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14,$(shell command -v $(c) 2>/dev/null)))
 BPFTOOL    ?= bpftool
 PKG_CONFIG ?= pkg-config
 CXX        ?= g++

@@ -113,6 +113,10 @@ class Options {
  private:
   friend struct OptionsParser;
   void declare_common(Settings& settings);
+  void declare_run(Settings& settings);
+  void declare_filters(Settings& settings);
+  void declare_files(Settings& settings);
+  void declare_prints();
   void check(const Settings& settings, const std::vector<std::string>& words, Settings& out) const;
 
   Shape shape_;

@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -184,8 +185,19 @@ Options& Options::shows(const Columns& columns) {
   return *this;
 }
 
-void Options::declare_common(Settings& s) {
+void Options::declare_common(Settings& settings) {
   std::size_t own = options_.size();
+  declare_run(settings);
+  declare_filters(settings);
+  declare_files(settings);
+  for (std::size_t i = own; i < options_.size(); i++) options_[i].common = true;
+  std::size_t hidden = options_.size();
+  declare_prints();
+  for (std::size_t i = hidden; i < options_.size(); i++) options_[i].hidden = options_[i].common = true;
+}
+
+// How long a run lasts and how it shows what it sees.
+void Options::declare_run(Settings& s) {
   bool interval = shape_ == Shape::interval;
   add('o', "output", "FORMAT", "text, json (one object a line) or csv", choose(s.output, outputs));
   add(0, "time", "STYLE", "show TIME as clock, iso, epoch, delta, boot or none", choose(s.time, times));
@@ -194,6 +206,10 @@ void Options::declare_common(Settings& s) {
       [&s](std::string_view text) { return parse_count(text, s.count); });
   if (interval)
     add('i', "interval", "DURATION", "a report each interval, rather than one at the end", duration_into(s.interval));
+}
+
+// Whose doings are shown.
+void Options::declare_filters(Settings& s) {
   add('p', "pid", "PID,...", "only these processes",
       [&s](std::string_view text) { return parse_list(text, s.pids, parse_id); });
   add('t', "tid", "TID,...", "only these threads",
@@ -210,6 +226,10 @@ void Options::declare_common(Settings& s) {
     if (wrong.empty()) s.tree = pid;
     return wrong;
   });
+}
+
+// Losses, captures, the kernel.
+void Options::declare_files(Settings& s) {
   add(0, "buffer", "SIZE", "size of the buffer between kernel and tool (4M)", into(s.buffer));
   flag(0, "strict", s.strict, "exit with 3 if anything was lost");
   flag(0, "explain", s.explain, "show what would be attached, what was refused and why, and exit");
@@ -217,8 +237,10 @@ void Options::declare_common(Settings& s) {
       [&s](std::string_view t) { return parse_value(t, s.record); });
   add(0, "replay", "FILE", "show a recorded file; asks no privilege",
       [&s](std::string_view t) { return parse_value(t, s.replay); });
-  add(0, "btf", "FILE", "the kernel's types, where it does not offer them",
-      [&s](std::string_view t) { return parse_value(t, s.btf); });
+  add(0, "btf", "FILE", "the kernel's types, where it does not offer them", [&s](std::string_view text) -> std::string {
+    s.btf = text;
+    return access(s.btf.c_str(), R_OK) == 0 ? "" : cat("cannot be read: ", error_text(errno));
+  });
   add(0, "attach", "NAME", "diagnosis: take only the way of this name",
       [&s](std::string_view t) { return parse_value(t, s.attach); });
   add(0, "ready-fd", "N", "write a newline there once everything is attached",
@@ -231,8 +253,10 @@ void Options::declare_common(Settings& s) {
         return "";
       });
   flag('v', "verbose", s.verbose, "show libbpf's own messages on stderr");
-  for (std::size_t i = own; i < options_.size(); i++) options_[i].common = true;
-  std::size_t hidden = options_.size();
+}
+
+// What the build asks for.
+void Options::declare_prints() {
   add(0, "print-manual", "PROGRAM", "", [this](std::string_view program) -> std::string {
     std::string text = manual(*this, std::string(program));
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -245,7 +269,6 @@ void Options::declare_common(Settings& s) {
     std::fwrite(script.data(), 1, script.size(), stdout);
     throw Finished{};
   });
-  for (std::size_t i = hidden; i < options_.size(); i++) options_[i].hidden = options_[i].common = true;
 }
 
 // argp's callback and what it works on.
