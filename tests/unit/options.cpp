@@ -119,10 +119,10 @@ TEST_CASE("nothing given: the defaults") {
 TEST_CASE("what every tool can be told") {
   std::string self = std::to_string(getpid());
   kit::Settings settings =
-      parse({"-o",        "json",   "--time=iso", "-d",       "1.5",        "-n",       "3",        "-p",
-             self + ",1", "--tid",  self,         "-u",       "root,12345", "--comm",   "a*,b?",    "--cgroup",
-             "/x",        "--tree", self,         "--buffer", "64K",        "--strict", "--record", "f",
-             "--btf",     "b",      "--attach",   "btf",      "--ready-fd", "1",        "-v"});
+      parse({"-o",        "json",      "--time=iso", "-d",       "1.5",        "-n",       "3",        "-p",
+             self + ",1", "--tid",     self,         "-u",       "root,12345", "--comm",   "a*,b?",    "--cgroup",
+             "/x",        "--tree",    self,         "--buffer", "64K",        "--strict", "--record", "f",
+             "--btf",     "/dev/null", "--attach",   "btf",      "--ready-fd", "1",        "-v"});
   CHECK(settings.output == kit::Output::json);
   CHECK(settings.time == kit::TimeStyle::iso);
   CHECK(settings.duration->ns == 1500000000);
