@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Starts tools and triggers, waits for what they say, and gives what was shown. For the live tests alone.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "case.hpp"
+
+namespace live {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+using std::chrono::milliseconds;
+// After this long a test gives up: far more than anything takes, on a slow emulated machine too.
+constexpr milliseconds patience{60'000};
+constexpr int ready_fd = 100;
+constexpr unsigned nobody = 65534;
+
+inline Words operator+(Words left, const Words& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+class Fd {
+ public:
+  explicit Fd(int fd = -1) : fd_(fd) {}
+  Fd(Fd&& from) noexcept : fd_(std::exchange(from.fd_, -1)) {}
+  Fd& operator=(Fd&& from) noexcept {
+    std::swap(fd_, from.fd_);
+    return *this;
+  }
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+  void reset() { Fd().swap(*this); }
+
+ private:
+  void swap(Fd& other) { std::swap(fd_, other.fd_); }
+  int fd_;
+};
+
+struct Pipe {
+  Fd read, write;
+  Pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    read = Fd(ends[0]);
+    write = Fd(ends[1]);
+  }
+};
+
+// What comes out of a pipe, taken by a thread so that the writer never waits.
+class Pump {
+ public:
+  explicit Pump(Fd from) : from_(std::move(from)), thread_([this] { run(); }) {}
+  ~Pump() {
+    end_.write.reset();
+    thread_.join();
+  }
+  std::string text() {
+    std::lock_guard lock(mutex_);
+    return text_;
+  }
+  // Waits for `enough` of the text; false if it ended, or patience did, before.
+  bool wait(const std::function<bool(std::string_view)>& enough) {
+    std::unique_lock lock(mutex_);
+    auto until = std::chrono::steady_clock::now() + patience;
+    while (!enough(text_)) {
+      if (ended_ || changed_.wait_until(lock, until) == std::cv_status::timeout) return enough(text_);
+    }
+    return true;
+  }
+  void wait_end() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, patience, [this] { return ended_; });
+  }
+  // Closes our end of the pipe, as `head -1` does.
+  void close() {
+    end_.write.reset();
+    wait_end();
+  }
+
+ private:
+  void run() {
+    char block[65536];
+    pollfd waits[] = {{.fd = from_.get(), .events = POLLIN, .revents = 0},
+                      {.fd = end_.read.get(), .events = POLLIN, .revents = 0}};
+    for (;;) {
+      poll(waits, 2, -1);
+      if (waits[1].revents) break;
+      ssize_t size = read(from_.get(), block, sizeof block);
+      if (size <= 0) break;
+      std::lock_guard lock(mutex_);
+      text_.append(block, static_cast<std::size_t>(size));
+      changed_.notify_all();
+    }
+    from_.reset();
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+
+  Fd from_;
+  Pipe end_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string text_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+// How a process is started, besides its words.
+struct Setup {
+  std::function<void()> inside = {};  // done by the child before it becomes the program
+  int out = -1;                       // its standard output, if not a pipe to us
+  bool gated = false;                 // it becomes the program only after go()
+  bool json = true;                   // of a tool: `-o json`
+};
+
+class Process {
+ public:
+  explicit Process(const Words& words, const Setup& setup = {}) : Process(words, setup, Pipe(), Pipe(), Pipe(), Pipe()) {}
+  Process(const Process&) = delete;
+  ~Process() {
+    if (status_) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+  int pid() const { return pid_; }
+  std::string number() const { return std::to_string(pid_); }
+  // A byte for its standard input, which a gated process and some triggers wait for.
+  void go() {
+    if (write(in_.get(), "x", 1) != 1) throw std::runtime_error(name_ + " reads nothing");
+  }
+  void close_input() { in_.reset(); }
+  void send(int signal) { kill(pid_, signal); }
+  Pump& out() { return out_; }
+  Pump& err() { return err_; }
+
+  bool ended(milliseconds within) {
+    pollfd wait{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+    return status_ || poll(&wait, 1, static_cast<int>(within.count())) > 0;
+  }
+  // Its status as a shell has it: 128 + N for signal N.
+  int wait() {
+    if (status_) return *status_;
+    if (!ended(patience)) throw std::runtime_error(name_ + " did not end");
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    status_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return *status_;
+  }
+  // Waits for a line on its standard output and gives its first word.
+  std::string says() {
+    auto line = [](std::string_view text) { return text.find_first_of("\nx") != text.npos; };
+    if (!out_.wait(line)) throw std::runtime_error(name_ + " said nothing");
+    std::istringstream words(out_.text());
+    std::string word;
+    words >> word;
+    return word;
+  }
+
+ protected:
+  // Ready, or ended before.
+  void await_ready() {
+    pollfd waits[] = {{.fd = ready_.get(), .events = POLLIN, .revents = 0},
+                      {.fd = pidfd_.get(), .events = POLLIN, .revents = 0}};
+    if (poll(waits, 2, patience.count()) == 0) throw std::runtime_error(name_ + " does not become ready");
+    char byte;
+    if ((waits[0].revents & POLLIN) && read(ready_.get(), &byte, 1) == 1) return;
+    wait();
+    err_.wait_end();
+    throw std::runtime_error(name_ + " ended before it was ready: " + err_.text());
+  }
+
+ private:
+  Process(const Words& words, const Setup& setup, Pipe in, Pipe out, Pipe err, Pipe ready)
+      : name_(words.at(0)),
+        pid_(start(words, setup, in, out, err, ready)),
+        pidfd_(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0))),
+        in_(std::move(in.write)),
+        ready_(std::move(ready.read)),
+        out_(std::move(out.read)),
+        err_(std::move(err.read)) {}
+
+  static int start(const Words& words, const Setup& setup, Pipe& in, Pipe& out, Pipe& err, Pipe& ready) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    pid_t child = fork();
+    if (child != 0) {
+      for (Pipe* pipe : {&out, &err, &ready}) pipe->write.reset();
+      return child;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_DFL);
+    dup2(in.read.get(), 0);
+    dup2(setup.out >= 0 ? setup.out : out.write.get(), 1);
+    dup2(err.write.get(), 2);
+    dup2(ready.write.get(), ready_fd);
+    syscall(SYS_close_range, 3, ready_fd - 1, 0);  // of other processes' pipes
+    syscall(SYS_close_range, ready_fd + 1, ~0u, 0);
+    char byte;
+    if (setup.gated && read(0, &byte, 1) != 1) _exit(127);
+    if (setup.inside) setup.inside();
+    execvp(arguments[0], arguments.data());
+    _exit(127);
+  }
+
+  std::string name_;
+  int pid_;
+  std::optional<int> status_;
+  Fd pidfd_, in_, ready_;
+  Pump out_, err_;
+};
+
+// What a tool has shown.
+struct Result {
+  int status = 0;
+  std::string out, err;
+
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all;
+    std::istringstream text(out);
+    for (std::string line; std::getline(text, line);) all.push_back(line);
+    return all;
+  }
+  Json start() const {
+    Json first = lines().empty() ? Json() : Json::parse(lines().front());
+    if (first.value("type", "") != "start") throw std::runtime_error("there is no start line: " + out + err);
+    return first;
+  }
+  Json end() const {
+    std::size_t begin = out.size() < 2 ? 0 : out.rfind('\n', out.size() - 2) + 1;
+    Json last = Json::parse(out.substr(begin), nullptr, false);
+    if (!last.is_object() || last.value("type", "") != "end")
+      throw std::runtime_error("there is no end line: " + out.substr(begin) + err);
+    return last;
+  }
+  // The rows that have these values, in order.
+  std::vector<Json> rows(const Json& like = Json::object()) const {
+    std::vector<Json> found;
+    for (const std::string& line : lines()) {
+      if (!line.starts_with("{\"type\":\"row\"")) continue;
+      Json row = Json::parse(line);
+      bool alike = true;
+      for (const auto& [key, value] : like.items()) alike = alike && row.contains(key) && row[key] == value;
+      if (alike) found.push_back(std::move(row));
+    }
+    return found;
+  }
+  // The one row like this.
+  Json row(const Json& like) const {
+    auto found = rows(like);
+    if (found.size() != 1)
+      throw std::runtime_error(std::to_string(found.size()) + " rows are like " + like.dump() + ":\n" + out + err);
+    return found[0];
+  }
+  std::size_t row_lines() const {
+    std::size_t count = out.starts_with("{\"type\":\"row\"");
+    for (std::size_t at = 0; (at = out.find("\n{\"type\":\"row\"", at)) != out.npos; at++) count++;
+    return count;
+  }
+  std::uint64_t lost() const {
+    std::uint64_t sum = 0;
+    Json lost = end()["lost"];
+    for (const auto& [name, count] : lost.items()) sum += count.is_null() ? 0 : count.get<std::uint64_t>();
+    return sum;
+  }
+};
+
+// A tool that traces; the constructor returns when it is ready.
+class Tool : public Process {
+ public:
+  Tool(const std::string& name, const Words& arguments, const Setup& setup = {})
+      : Process(words(name, setup) + Words{"--ready-fd=" + std::to_string(ready_fd)} + arguments, setup) {
+    await_ready();
+  }
+  static Words words(const std::string& name, const Setup& setup) {
+    Words all = {test::tool_path(name)};
+    return setup.json ? all + Words{"-o", "json"} : all;
+  }
+
+  Result finish() {
+    Result result;
+    result.status = wait();
+    out().wait_end();
+    err().wait_end();
+    result.out = out().text();
+    result.err = err().text();
+    return result;
+  }
+  Result stop(int signal = SIGINT) {
+    send(signal);
+    return finish();
+  }
+  bool shows(const std::string& text) {
+    return out().wait([&](std::string_view all) { return all.find(text) != all.npos; });
+  }
+};
+
+// A tool from start to end, ready or not.
+inline Result run(const std::string& name, const Words& arguments, const Setup& setup = {}) {
+  Process process(Tool::words(name, setup) + arguments, setup);
+  Result result;
+  process.close_input();
+  result.status = process.wait();
+  process.out().wait_end();
+  process.err().wait_end();
+  result.out = process.out().text();
+  result.err = process.err().text();
+  return result;
+}
+
+// The words that start a trigger.
+inline Words trigger(const std::string& name, const Words& arguments = {}) {
+  return Words{test::trigger_path(name)} + arguments;
+}
+
+// A tool that runs a trigger itself.
+inline Result trace(const std::string& name, const Words& arguments, const Words& command, const Setup& setup = {}) {
+  return run(name, arguments + Words{"--"} + command, setup);
+}
+
+// The text's lines.
+inline std::size_t count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+
+// A file to be opened, removed in the end.
+class File {
+ public:
+  explicit File(const std::string& name = "file") : path_(folder_.path() + "/" + name) {
+    chmod(folder_.path().c_str(), 0755);
+    std::ofstream(path_) << "text\n";
+    chmod(path_.c_str(), 0666);
+  }
+  const std::string& path() const { return path_; }
+  const std::string& folder() const { return folder_.path(); }
+
+ private:
+  test::TemporaryDirectory folder_;
+  std::string path_;
+};
+
+// For Setup::inside: another user, with these capabilities and no other. Raw calls, since glibc's speak to all threads.
+inline void become_nobody(const std::vector<int>& capabilities = {}) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[2] = {};
+  for (int capability : capabilities) data[capability / 32].permitted |= 1u << capability % 32;
+  for (auto& part : data) part.effective = part.inheritable = part.permitted;
+  bool done = prctl(PR_SET_KEEPCAPS, 1) == 0 && syscall(SYS_setgroups, 0, nullptr) == 0 &&
+              syscall(SYS_setresgid, nobody, nobody, nobody) == 0 &&
+              syscall(SYS_setresuid, nobody, nobody, nobody) == 0 && syscall(SYS_capset, &header, data) == 0;
+  for (int capability : capabilities)
+    done = done && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
+  if (!done) _exit(126);
+}
+
+// For Setup::inside: a PID namespace with a /proc of its own, of which the program becomes the first process.
+inline void enter_pid_namespace() {
+  if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    _exit(126);
+  pid_t first = fork();
+  if (first != 0) {
+    int status = 0;
+    waitpid(first, &status, 0);
+    _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+  }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (mount("proc", "/proc", "proc", 0, nullptr) != 0) _exit(126);
+}
+
+// A cgroup of the version 2 tree, with others beneath it, removed in the end.
+class Cgroup {
+ public:
+  explicit Cgroup(const std::string& name) : Cgroup(root(), name + "-" + std::to_string(getpid())) {}
+  Cgroup(const Cgroup& above, const std::string& name) : Cgroup(above.path_, name) {}
+  ~Cgroup() { rmdir(path_.c_str()); }
+  const std::string& path() const { return path_; }
+  void take(int pid) const {
+    std::ofstream processes(path_ + "/cgroup.procs");
+    if (!(processes << pid << std::flush)) throw std::runtime_error("cannot move into " + path_);
+  }
+
+ private:
+  Cgroup(const std::string& above, const std::string& name) : path_(above + "/" + name) {
+    if (mkdir(path_.c_str(), 0755) != 0) throw std::runtime_error("cannot make " + path_);
+  }
+  static std::string root() {
+    std::ifstream mounts("/proc/self/mounts");
+    std::string device, place, type, rest;
+    while (mounts >> device >> place >> type && std::getline(mounts, rest))
+      if (type == "cgroup2") return place;
+    throw std::runtime_error("no cgroup v2 tree");
+  }
+  std::string path_;
+};
+
+}  // namespace live
