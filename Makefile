@@ -13,7 +13,8 @@ AR         ?= ar
 OBJCOPY    ?= objcopy
 ARCH       ?= $(shell uname -m | sed 's/aarch64/arm64/')
 BPF_ARCH   := $(ARCH:x86_64=x86)
-CXXFLAGS   ?= -O2 -g
+# For size: what a tool costs while it runs is in the kernel, and few lines here are hot.
+CXXFLAGS   ?= -Os -g
 B          := build
 
 WARNINGS  := -Wall -Wextra -Wshadow -Wno-missing-field-initializers
@@ -65,9 +66,10 @@ $(B)/gen/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen object $@ $<
 
-$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o scripts/pack-skeleton
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.whole
+	$(Q)scripts/pack-skeleton $@.whole $< $*_bpf > $@ && rm $@.whole
 
 # --- The library and the tools ---------------------------------------------------------------------------------------
 $(B)/obj/%.o: %.cpp Makefile

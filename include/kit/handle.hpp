@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kit/failure.hpp"
+#include "kit/packed.hpp"
 
 namespace kit {
 
@@ -54,6 +55,7 @@ template <typename S>
 class Skeleton {
  public:
   Skeleton() : skeleton_(S::open(open_options())) {
+    drop_unpacked();
     if (!skeleton_) throw Failure(Exit::failed, "cannot open the built-in BPF program: " + error_text(errno));
   }
   Skeleton(const Skeleton&) = delete;

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -21,18 +22,37 @@ struct SyscallRow {
   int number;
   std::string_view name;
 };
-constexpr SyscallRow syscall_rows[] = {
-#define SYSCALL(abi, number, name) {Abi::abi, number, #name},
+
+// Text, not an array of pointers: those would each cost a relocation at every start.
+constexpr std::string_view syscall_text =
+#define SYSCALL(abi, number, name) #abi " " #number " " #name "\n"
 #include "syscalls.inc"
 #undef SYSCALL
-};
+    ;
+
+Abi abi_named(std::string_view name) {
+  static constexpr std::string_view names[] = {"x86_64", "i386", "x32", "arm64", "arm"};
+  return static_cast<Abi>(std::find(std::begin(names), std::end(names), name) - std::begin(names));
+}
+
+const std::vector<SyscallRow>& syscall_rows() {
+  static const std::vector<SyscallRow> rows = [] {
+    std::vector<SyscallRow> all;
+    for (std::string_view line : split(syscall_text.substr(0, syscall_text.size() - 1), '\n')) {
+      auto words = split(line, ' ');
+      all.push_back({abi_named(words[0]), static_cast<int>(*parse_number(words[1])), words[2]});
+    }
+    return all;
+  }();
+  return rows;
+}
 
 using NumberToName = std::map<std::pair<Abi, int>, std::string_view>;
 
 const NumberToName& syscalls_by_number() {
   static const NumberToName map = [] {
     NumberToName all;
-    for (const SyscallRow& row : syscall_rows) all[{row.abi, row.number}] = row.name;
+    for (const SyscallRow& row : syscall_rows()) all[{row.abi, row.number}] = row.name;
     return all;
   }();
   return map;
@@ -112,7 +132,7 @@ std::string syscall_name(std::string_view arch, int number, bool compat) {
 
 std::vector<SyscallNumber> syscall_numbers(std::string_view name) {
   std::vector<SyscallNumber> numbers;
-  for (const SyscallRow& row : syscall_rows)
+  for (const SyscallRow& row : syscall_rows())
     if (row.name == name && abi_is_of(row.abi, machine()))
       numbers.push_back({row.number, row.abi == Abi::i386 || row.abi == Abi::arm});
   return numbers;
@@ -120,7 +140,7 @@ std::vector<SyscallNumber> syscall_numbers(std::string_view name) {
 
 std::vector<std::string> all_syscalls() {
   std::set<std::string> names;
-  for (const SyscallRow& row : syscall_rows)
+  for (const SyscallRow& row : syscall_rows())
     if (abi_is_of(row.abi, machine())) names.emplace(row.name);
   return {names.begin(), names.end()};
 }
