@@ -50,6 +50,8 @@ ifneq (,$(findstring s,$(firstword -$(MAKEFLAGS))))
 say =
 endif
 
+# None of make's own rules: they would try to make the dependency files that are included below.
+MAKEFLAGS += --no-builtin-rules
 .PHONY: all box check install clean docs tests bench
 .DELETE_ON_ERROR:
 .SECONDARY:
