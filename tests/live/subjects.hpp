@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// For what every tool keeps: to each tool a trigger that does what it shows, a known number of times.
+#pragma once
+
+#include "harness.hpp"
+
+namespace live {
+
+struct Subject {
+  std::string tool, trigger;
+  Words arguments;           // of the trigger
+  Words options;             // of the tool, so that its rows tell whose they are
+  std::string whose;         // the key that holds the trigger's PID
+  std::size_t made;          // what the trigger makes
+  std::vector<Words> ways;   // all its --attach ways, with the options that they belong to
+  bool counts = false;       // its rows hold a count
+
+  Words command() const { return live::trigger(trigger, arguments); }
+  // A row is about the trigger itself; not so the forked child, which nobody knows before.
+  bool about_itself() const { return whose == "pid"; }
+  std::size_t shown(const Result& result, const Json& like = Json::object()) const {
+    std::size_t sum = 0;
+    for (const Json& row : result.rows(like)) sum += counts ? row["count"].get<std::size_t>() : 1;
+    return sum;
+  }
+  std::size_t shown_of(const Result& result, int pid) const { return shown(result, {{whose, pid}}); }
+};
+
+inline const std::vector<Subject>& subjects() {
+  static const std::vector<Subject> all = {
+      {"hello", "forks", {"7"}, {}, "ppid", 7, {{"btf"}, {"raw"}}},
+      {"opensnoop", "opens", {"7", "/dev/null"}, {}, "pid", 7, {{"fexit"}, {"tracepoints"}, {"btf"}, {"raw"}}},
+      {"execsnoop", "exec_at", {test::trigger_path("ends")}, {}, "pid", 2,
+       {{"btf"}, {"raw"}, {"btf", "--all"}, {"raw", "--all"}, {"tracepoints", "--all"}, {"raw", "--exit"}}},
+      {"syscount", "calls", {"getppid", "7"}, {"-P", "--syscall", "getppid"}, "pid", 7,
+       {{"btf"}, {"raw"}, {"btf", "-L"}, {"raw", "-L"}}, true},
+  };
+  return all;
+}
+
+inline const Subject& subject(const std::string& tool) {
+  for (const Subject& one : subjects())
+    if (one.tool == tool) return one;
+  throw std::runtime_error("tests/live/subjects.hpp says nothing of " + tool);
+}
+
+// A process that does nothing until it is killed.
+inline Words idle() { return trigger("says"); }
+
+}  // namespace live
