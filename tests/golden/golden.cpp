@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From the bytes of a capture to text, JSON and CSV: each tool's own binary with --replay, against committed files.
 // scripts/golden rewrites those.
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -45,6 +48,38 @@ const std::vector<View> views = {
 void write(const std::string& path, std::string_view content) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << content;
+}
+
+// A number in a capture's bytes.
+std::uint32_t number_at(const std::string& bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  std::memcpy(&number, bytes.data() + at, sizeof number);
+  return number;
+}
+
+// The capture with every record cut to its head, and how many there were.
+std::pair<std::string, int> heads_only(const std::string& whole) {
+  constexpr std::uint32_t record = 1, head_size = 24;
+  constexpr std::size_t tail_size_at = 12, fixed_at = 16;
+  std::size_t at = 48;  // behind the clock
+  for (int text = 0; text < 7; text++) at += 4 + number_at(whole, at);
+  std::string out = whole.substr(0, at);
+  int records = 0;
+  while (at < whole.size()) {
+    std::uint32_t kind = number_at(whole, at), size = number_at(whole, at + 4);
+    std::string content = whole.substr(at + 8, size);
+    at += 8 + size;
+    if (kind == record) {
+      records++;
+      content.resize(head_size);
+      std::memset(content.data() + tail_size_at, 0, 4);
+      std::memcpy(content.data() + fixed_at, "\x18\0", 2);
+    }
+    std::uint32_t parts[] = {kind, static_cast<std::uint32_t>(content.size())};
+    out.append(reinterpret_cast<const char*>(parts), sizeof parts);
+    out += content;
+  }
+  return {out, records};
 }
 
 std::size_t lines_in(std::string_view text) {
@@ -151,6 +186,20 @@ TEST_CASE("a damaged capture never takes the tool down") {
       test::Ran ran = replay(tool, changed, {});
       CHECK((ran.status == 0 || ran.status == 1));
     }
+  }
+}
+
+TEST_CASE("a record that is shorter than the tool's own is refused, not read beyond its end") {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path() + "/short";
+  for (const std::string& tool : recorded()) {
+    auto [content, records] = heads_only(test::read_file(data_of(tool) + "/capture"));
+    if (!records) continue;
+    INFO(tool);
+    write(path, content);
+    test::Ran ran = replay(tool, path, {"-o", "json"});
+    CHECK(ran.status == 1);
+    CHECK(ran.err.find("damaged") != ran.err.npos);
   }
 }
 
