@@ -21,7 +21,7 @@ LOST_COUNTER(name_unreadable);
 #define WRITES 03 /* O_ACCMODE: anything but O_RDONLY */
 
 #define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit */
-#define NAME_MAX_SIZE 4096
+#define NAME_MAX_SIZE 4104 /* PATH_MAX and a little more, which tells a name that is longer */
 #define BASE_MAX_SIZE 4096
 
 struct open_call {

@@ -90,9 +90,8 @@ void declare(kit::Options& options, Knobs& knobs) {
       .option(0, "ancestors", "N", knobs.ancestors, "its ancestors, too, up to 16")
       .flag(0, "exit", knobs.exit, "show each when it has ended, with how and after how long")
       .details(
-          "Shows execve and execveat, from any thread: a row for each program that was started. Its arguments are "
-          "read from the new program's own memory; those of a call that failed from the caller's (512 arguments, "
-          "4 KiB at most).")
+          "Shows execve and execveat, from any thread: a row for each program started. Its arguments are read from its "
+          "own memory; those of a call that failed from the caller's (512 arguments, 4 KiB at most).")
       .details(
           "With --exit a row comes when the program has ended or has become another; those that still run at the "
           "end of the trace are shown then, with ? for what is not known.")
@@ -138,11 +137,13 @@ int tool(int argc, char** argv) {
   kit::Pending<Record> running;
   auto show = [&](const Record& exec, const execsnoop_exit* end) { session.row(table, Row{exec.head, &exec, end}); };
   auto each = [&](const kit_head& head) {
-    auto& exec = reinterpret_cast<const Record&>(head);
-    auto& end = reinterpret_cast<const execsnoop_exit&>(head);
-    if (head.kind == EXECSNOOP_EXIT) return running.take(end.pid, [&](const Record& of) { show(of, &end); });
+    if (head.kind == EXECSNOOP_EXIT) {
+      const auto& end = kit::record_as<execsnoop_exit>(head);
+      return running.take(end.pid, [&](const Record& of) { show(of, &end); });
+    }
+    const auto& exec = kit::record_as<Record>(head);
     if (!knobs.exit || exec.result < 0) return show(exec, nullptr);
-    running.take(exec.pid, [&](const Record& before) { show(before, nullptr); });  // it has become another program
+    running.take(exec.pid, [&](const Record& before) { show(before, nullptr); });  // it has become another
     running.put(exec.pid, exec);
   };
   return session.stream(bpf, table, each, [&] { running.take_all([&](const Record& exec) { show(exec, nullptr); }); });

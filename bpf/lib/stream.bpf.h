@@ -35,6 +35,8 @@ static __always_inline void *stream_start(void *record, __u32 fixed, __u32 kind)
  */
 #define stream_reserve(type, kind, room)                                                             \
 	({                                                                                           \
+		/* Puts the type into the object's BTF, from which the frontend knows its layout. */ \
+		asm volatile("" ::"r"(bpf_core_type_id_local(type)));                                \
 		type *record_ = bpf_ringbuf_reserve(&stream_ring, sizeof(type) + (room), 0);         \
 		if (record_) {                                                                       \
 			__builtin_memset(record_, 0, sizeof(type));                                  \

@@ -43,7 +43,7 @@ class Session {
   // A row for each record, until something ends the run. Returns the exit code.
   template <typename S, typename Record>
   int show(Skeleton<S>& bpf, const Table<Record>& table) {
-    return stream(bpf, table, [&](const kit_head& head) { row(table, reinterpret_cast<const Record&>(head)); });
+    return stream(bpf, table, [&](const kit_head& head) { row(table, record_as<Record>(head)); });
   }
   // The same with a function that is given each record, in order, and shows what it wants to with row(); `last` is
   // called when there are no more.

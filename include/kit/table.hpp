@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kit/failure.hpp"
 #include "kit/record.h"
 
 namespace kit {
@@ -128,6 +129,13 @@ class Columns {
  protected:
   std::vector<Column> columns_;
 };
+
+// The record that a head begins. Throws Failure if it is shorter: the capture it was read from is damaged.
+template <typename Record>
+const Record& record_as(const kit_head& head) {
+  if (head.fixed != sizeof(Record)) throw Failure(Exit::failed, "the capture is damaged: a record has another size");
+  return reinterpret_cast<const Record&>(head);
+}
 
 // What follows a record's fixed part.
 template <typename Record>
