@@ -10,12 +10,12 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u32 max_args = 4096; /* bytes, up to 128 K */
-const volatile __u32 ancestors;       /* how many to follow */
+const volatile __u32 ancestors; /* how many to follow */
 const volatile bool with_exit;
 const volatile __u32 cwd_room; /* 0, or CWD_ROOM: room before the arguments for the working directory */
 
-#define CWD_ROOM 4096
-#define ARGS_MAX (128 * 1024)
+#define CWD_ROOM    4096
+#define ARGS_MAX    (128 * 1024)
 #define FAILED_ARGS 512 /* pointers that are followed for a call that failed */
 
 LOST_COUNTER(args_unreadable);
@@ -199,9 +199,15 @@ static __always_inline int on_failed(const char *const *argv, long result)
 }
 
 #ifdef __TARGET_ARCH_arm64
-enum { NR_EXECVE = 221, NR_EXECVEAT = 281 };
+enum {
+	NR_EXECVE = 221,
+	NR_EXECVEAT = 281
+};
 #else
-enum { NR_EXECVE = 59, NR_EXECVEAT = 322 };
+enum {
+	NR_EXECVE = 59,
+	NR_EXECVEAT = 322
+};
 #endif
 
 static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long result)

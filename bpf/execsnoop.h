@@ -7,11 +7,14 @@
 
 #define EXECSNOOP_ANCESTORS 16
 
-enum execsnoop_kind { EXECSNOOP_EXEC, EXECSNOOP_EXIT };
+enum execsnoop_kind {
+	EXECSNOOP_EXEC,
+	EXECSNOOP_EXIT
+};
 
 enum execsnoop_note {
-	EXECSNOOP_CUT_ARGS = 1,   /* longer than --max-args */
-	EXECSNOOP_CUT_CWD = 2,    /* the root's end is missing */
+	EXECSNOOP_CUT_ARGS = 1, /* longer than --max-args */
+	EXECSNOOP_CUT_CWD = 2, /* the root's end is missing */
 	EXECSNOOP_UNREADABLE = 4, /* some or all arguments could not be read */
 	EXECSNOOP_HAS_CWD = 8,
 };

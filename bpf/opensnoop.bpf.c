@@ -10,17 +10,17 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool only_failed, only_writes, absolute;
-const volatile __s32 only_error;  /* positive errno; 0: any */
+const volatile __s32 only_error; /* positive errno; 0: any */
 const volatile __u32 prefix_size; /* bytes of --path, without its NUL; 0: any */
 const volatile char prefix[OPENSNOOP_PREFIX_SIZE];
 
 LOST_COUNTER(name_unreadable);
 
-#define AT_FDCWD (-100)
+#define AT_FDCWD	     (-100)
 #define O_CREAT_WRONLY_TRUNC 01101
-#define WRITES 03 /* O_ACCMODE: anything but O_RDONLY */
+#define WRITES		     03 /* O_ACCMODE: anything but O_RDONLY */
 
-#define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit */
+#define X32_BIT	      0x40000000 /* x32 has the numbers of x86_64 and this bit */
 #define NAME_MAX_SIZE 4104 /* PATH_MAX and a little more, which tells a name that is longer */
 #define BASE_MAX_SIZE 4096
 
@@ -276,11 +276,21 @@ static __always_inline struct open_call creat_call(struct pt_regs *regs, long re
 
 /* asm/unistd.h of each architecture; arm64 has neither open nor creat. */
 #ifdef __TARGET_ARCH_arm64
-enum { NR_OPENAT = 56, NR_OPEN = -2, NR_CREAT = -3 };
+enum {
+	NR_OPENAT = 56,
+	NR_OPEN = -2,
+	NR_CREAT = -3
+};
 #else
-enum { NR_OPENAT = 257, NR_OPEN = 2, NR_CREAT = 85 };
+enum {
+	NR_OPENAT = 257,
+	NR_OPEN = 2,
+	NR_CREAT = 85
+};
 #endif
-enum { NR_OPENAT2 = 437 };
+enum {
+	NR_OPENAT2 = 437
+};
 
 /* Every system call of the machine may pass here, so the number is looked at before all else. */
 static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long result)

@@ -7,9 +7,9 @@
 
 enum opensnoop_note {
 	OPENSNOOP_UNREADABLE = 1, /* the name could not be read */
-	OPENSNOOP_CUT_NAME = 2,   /* longer than the tail's room */
-	OPENSNOOP_CUT_PATH = 4,   /* more components, or longer, than are walked: the root's end is missing */
-	OPENSNOOP_RESOLVED = 8,   /* the tail is the opened file's own path, not the name that was asked for */
+	OPENSNOOP_CUT_NAME = 2, /* longer than the tail's room */
+	OPENSNOOP_CUT_PATH = 4, /* more components, or longer, than are walked: the root's end is missing */
+	OPENSNOOP_RESOLVED = 8, /* the tail is the opened file's own path, not the name that was asked for */
 };
 
 /* The tail is the path; empty for the root. */
@@ -19,7 +19,7 @@ struct opensnoop_record {
 	__u32 tid;
 	__u32 uid;
 	__s32 result; /* the descriptor, or the negative error */
-	__u32 flags;  /* as the call had them */
+	__u32 flags; /* as the call had them */
 	__u32 notes;
 	char comm[KIT_COMM_SIZE];
 };

@@ -12,7 +12,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool per_process, only_failed, with_latency;
 const volatile __s32 only_error; /* positive errno; 0: any */
-const volatile bool only_some;   /* --syscall: those marked in `wanted`, by index */
+const volatile bool only_some; /* --syscall: those marked in `wanted`, by index */
 const volatile bool wanted[SYSCOUNT_CALLS];
 
 /* Per system call: arrays that only grow. The reader subtracts what it saw last, so nothing is lost between reports. */
@@ -160,9 +160,15 @@ static __always_inline int on_exit(__s32 number, long result)
 
 /* asm/unistd.h of each architecture. */
 #ifdef __TARGET_ARCH_arm64
-enum { NR_EXIT = 93, NR_EXIT_GROUP = 94 };
+enum {
+	NR_EXIT = 93,
+	NR_EXIT_GROUP = 94
+};
 #else
-enum { NR_EXIT = 60, NR_EXIT_GROUP = 231 };
+enum {
+	NR_EXIT = 60,
+	NR_EXIT_GROUP = 231
+};
 #endif
 
 static __always_inline int on_enter(long number)

@@ -11,15 +11,22 @@
  * SYSCOUNT_RETURN for the return from a signal handler, which leaves -1, and SYSCOUNT_OTHER for all that are higher.
  */
 #define SYSCOUNT_NUMBERS 640
-#define SYSCOUNT_RETURN (SYSCOUNT_NUMBERS - 1)
-#define SYSCOUNT_OTHER (SYSCOUNT_NUMBERS - 2)
-enum syscount_abi { SYSCOUNT_NATIVE, SYSCOUNT_COMPAT, SYSCOUNT_X32, SYSCOUNT_ABIS };
-#define SYSCOUNT_CALLS (SYSCOUNT_ABIS * SYSCOUNT_NUMBERS)
+#define SYSCOUNT_RETURN	 (SYSCOUNT_NUMBERS - 1)
+#define SYSCOUNT_OTHER	 (SYSCOUNT_NUMBERS - 2)
+enum syscount_abi {
+	SYSCOUNT_NATIVE,
+	SYSCOUNT_COMPAT,
+	SYSCOUNT_X32,
+	SYSCOUNT_ABIS
+};
+#define SYSCOUNT_CALLS	 (SYSCOUNT_ABIS * SYSCOUNT_NUMBERS)
 #define SYSCOUNT_X32_BIT 0x40000000
 
 KIT_INLINE __u32 syscount_index(__s32 number, bool compat)
 {
-	__u32 abi = compat ? SYSCOUNT_COMPAT : number != -1 && (number & SYSCOUNT_X32_BIT) ? SYSCOUNT_X32 : SYSCOUNT_NATIVE;
+	__u32 abi = compat					? SYSCOUNT_COMPAT :
+		    number != -1 && (number & SYSCOUNT_X32_BIT) ? SYSCOUNT_X32 :
+								  SYSCOUNT_NATIVE;
 	__u32 index = number & ~SYSCOUNT_X32_BIT;
 
 	if (number == -1)

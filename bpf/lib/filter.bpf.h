@@ -6,8 +6,8 @@
 #include "shims.bpf.h"
 
 /* Read-only knobs, set before load. One that is off leaves no instruction behind: the verifier removes dead code. */
-const volatile __u32 filter_self;   /* the tool's own PID, which is never shown */
-const volatile __u32 filter_pidns;  /* inode of the tool's PID namespace; 0: the initial one */
+const volatile __u32 filter_self; /* the tool's own PID, which is never shown */
+const volatile __u32 filter_pidns; /* inode of the tool's PID namespace; 0: the initial one */
 const volatile bool filter_by_pid, filter_by_tid, filter_by_user, filter_by_comm, filter_by_tree;
 const volatile __u64 filter_cgroup; /* id of a cgroup v2 directory; 0: any */
 
@@ -18,13 +18,13 @@ const volatile __u64 filter_cgroup; /* id of a cgroup v2 directory; 0: any */
 const volatile __u64 filter_comm_accepts[256];
 const volatile __u64 filter_comm_stars, filter_comm_starts, filter_comm_ends;
 
-#define FILTER_SET(name)                                                                             \
-	struct {                                                                                     \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                     \
-		__uint(max_entries, 1);                                                              \
-		__uint(map_flags, BPF_F_NO_PREALLOC);                                                \
-		__type(key, __u32);                                                                  \
-		__type(value, __u8);                                                                 \
+#define FILTER_SET(name)                              \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_HASH);      \
+		__uint(max_entries, 1);               \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__type(key, __u32);                   \
+		__type(value, __u8);                  \
 	} name SEC(".maps")
 
 FILTER_SET(filter_pids);
@@ -36,7 +36,10 @@ FILTER_SET(filter_tree);
 LOST_COUNTER(map_full__tree);
 
 /* A command waits at the gate until its exec: what it does before is ours, not the command's. */
-enum { FILTER_TREE_WAITS = 1, FILTER_TREE_IN = 2 };
+enum {
+	FILTER_TREE_WAITS = 1,
+	FILTER_TREE_IN = 2
+};
 
 struct filter_ids {
 	__u32 pid; /* what userspace calls a PID: the kernel's tgid */

@@ -6,8 +6,8 @@
 #include "base.bpf.h"
 
 #define PATH_COMPONENTS 160 /* deeper ones are cut at the root's end, and said to be */
-#define PATH_ROOM_MASK 0x1fff /* no buffer is larger */
-#define PATH_NAME_MAX 256   /* NAME_MAX and the slash before it */
+#define PATH_ROOM_MASK	0x1fff /* no buffer is larger */
+#define PATH_NAME_MAX	256 /* NAME_MAX and the slash before it */
 
 struct path_walk {
 	struct dentry *dentry;
@@ -23,11 +23,10 @@ static __always_inline struct path_walk path_start(struct dentry *dentry, struct
 }
 
 /* Where the struct path that is `member` of a kernel structure leads. */
-#define PATH_OF(object, member)                                                                      \
-	path_start(BPF_CORE_READ(object, member.dentry), BPF_CORE_READ(object, member.mnt))
+#define PATH_OF(object, member) path_start(BPF_CORE_READ(object, member.dentry), BPF_CORE_READ(object, member.mnt))
 
 /* The same of a member behind a pointer of the object: task->fs->pwd. */
-#define PATH_BEHIND(object, pointer, member)                                                         \
+#define PATH_BEHIND(object, pointer, member) \
 	path_start(BPF_CORE_READ(object, pointer, member.dentry), BPF_CORE_READ(object, pointer, member.mnt))
 
 #define PATH_MNT_INTERNAL 0x4000 /* MNT_INTERNAL: of the kernel's own file systems, as those of pipes and sockets */

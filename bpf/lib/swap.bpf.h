@@ -8,23 +8,23 @@
 #include "base.bpf.h"
 
 /* The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). */
-#define SWAPPED_MAP_OF(name, map_type, flags, entries, key_type, value_type)                         \
-	struct name {                                                                                \
-		__uint(type, map_type);                                                              \
-		__uint(max_entries, entries);                                                        \
-		__uint(map_flags, flags);                                                            \
-		__type(key, key_type);                                                               \
-		__type(value, value_type);                                                           \
+#define SWAPPED_MAP_OF(name, map_type, flags, entries, key_type, value_type) \
+	struct name {                                                        \
+		__uint(type, map_type);                                      \
+		__uint(max_entries, entries);                                \
+		__uint(map_flags, flags);                                    \
+		__type(key, key_type);                                       \
+		__type(value, value_type);                                   \
 	}
-#define SWAPPED_MAP(name, map_type, flags, entries, key_type, value_type)                            \
-	SWAPPED_MAP_OF(name##_pattern, map_type, flags, 1, key_type, value_type);                    \
-	SWAPPED_MAP_OF(name##_map, map_type, flags, entries, key_type, value_type)                   \
-	name##_first SEC(".maps"), name##_second SEC(".maps");                                       \
-	struct {                                                                                     \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                            \
-		__uint(max_entries, 1);                                                              \
-		__type(key, __u32);                                                                  \
-		__array(values, struct name##_pattern);                                              \
+#define SWAPPED_MAP(name, map_type, flags, entries, key_type, value_type)          \
+	SWAPPED_MAP_OF(name##_pattern, map_type, flags, 1, key_type, value_type);  \
+	SWAPPED_MAP_OF(name##_map, map_type, flags, entries, key_type, value_type) \
+	name##_first SEC(".maps"), name##_second SEC(".maps");                     \
+	struct {                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                          \
+		__uint(max_entries, 1);                                            \
+		__type(key, __u32);                                                \
+		__array(values, struct name##_pattern);                            \
 	} name SEC(".maps") = { .values = { (void *)&name##_first } }
 
 static __always_inline void *swapped_map(void *slot)
