@@ -57,29 +57,42 @@ std::uint32_t number_at(const std::string& bytes, std::size_t at) {
   return number;
 }
 
-// The capture with every record cut to its head, and how many there were.
-std::pair<std::string, int> heads_only(const std::string& whole) {
-  constexpr std::uint32_t record = 1, head_size = 24;
-  constexpr std::size_t tail_size_at = 12, fixed_at = 16;
+// The capture with the content of each chunk of this kind changed, and how many there were.
+template <typename Change>
+std::pair<std::string, int> change_chunks(const std::string& whole, std::uint32_t kind, Change change) {
   std::size_t at = 48;  // behind the clock
   for (int text = 0; text < 7; text++) at += 4 + number_at(whole, at);
   std::string out = whole.substr(0, at);
-  int records = 0;
+  int changed = 0;
   while (at < whole.size()) {
-    std::uint32_t kind = number_at(whole, at), size = number_at(whole, at + 4);
+    std::uint32_t of = number_at(whole, at), size = number_at(whole, at + 4);
     std::string content = whole.substr(at + 8, size);
     at += 8 + size;
-    if (kind == record) {
-      records++;
-      content.resize(head_size);
-      std::memset(content.data() + tail_size_at, 0, 4);
-      std::memcpy(content.data() + fixed_at, "\x18\0", 2);
-    }
-    std::uint32_t parts[] = {kind, static_cast<std::uint32_t>(content.size())};
-    out.append(reinterpret_cast<const char*>(parts), sizeof parts);
+    if (of == kind) change(content), changed++;
+    std::uint32_t head[] = {of, static_cast<std::uint32_t>(content.size())};
+    out.append(reinterpret_cast<const char*>(head), sizeof head);
     out += content;
   }
-  return {out, records};
+  return {out, changed};
+}
+
+constexpr std::uint32_t record_chunk = 1, snapshot_chunk = 2;
+
+// A record of nothing but its head.
+void keep_head(std::string& record) {
+  record.resize(24);
+  std::memset(record.data() + 12, 0, 4);         // tail_size
+  std::memcpy(record.data() + 16, "\x18\0", 2);  // fixed
+}
+
+// A map's entries, which follow its name: key and value, each with its size. All values become zero.
+void clear_values(std::string& snapshot) {
+  std::size_t at = 4 + number_at(snapshot, 0);
+  for (bool key = true; at < snapshot.size(); key = !key) {
+    std::uint32_t size = number_at(snapshot, at);
+    if (!key) std::memset(snapshot.data() + at + 4, 0, size);
+    at += 4 + size;
+  }
 }
 
 std::size_t lines_in(std::string_view text) {
@@ -181,7 +194,7 @@ TEST_CASE("a damaged capture never takes the tool down") {
     for (std::size_t at = 0; at < whole.size(); at += step) {
       INFO(tool << " with byte " << at << " changed");
       std::string copy = whole;
-      copy[at] = static_cast<char>(~copy[at]);
+      copy[at] = at / step % 2 ? '\0' : static_cast<char>(~copy[at]);
       write(changed, copy);
       test::Ran ran = replay(tool, changed, {});
       CHECK((ran.status == 0 || ran.status == 1));
@@ -193,13 +206,27 @@ TEST_CASE("a record that is shorter than the tool's own is refused, not read bey
   test::TemporaryDirectory directory;
   std::string path = directory.path() + "/short";
   for (const std::string& tool : recorded()) {
-    auto [content, records] = heads_only(test::read_file(data_of(tool) + "/capture"));
+    auto [content, records] = change_chunks(test::read_file(data_of(tool) + "/capture"), record_chunk, keep_head);
     if (!records) continue;
     INFO(tool);
     write(path, content);
     test::Ran ran = replay(tool, path, {"-o", "json"});
     CHECK(ran.status == 1);
     CHECK(ran.err.find("damaged") != ran.err.npos);
+  }
+}
+
+TEST_CASE("maps full of zeros are shown without harm") {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path() + "/zeros";
+  for (const std::string& tool : recorded()) {
+    auto [content, maps] = change_chunks(test::read_file(data_of(tool) + "/capture"), snapshot_chunk, clear_values);
+    if (!maps) continue;
+    for (const View& view : views) {
+      INFO(tool << " " << view.file);
+      write(path, content);
+      CHECK(replay(tool, path, view.options).status == 0);
+    }
   }
 }
 
