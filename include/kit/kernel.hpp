@@ -36,8 +36,8 @@ class Kernel {
   virtual Verdict can_attach(const Hook& hook) = 0;
 };
 
-// The kernel that runs. `btf_path` is a file with its types where it does not offer them itself; empty: it does.
-std::unique_ptr<Kernel> running_kernel(const std::string& btf_path);
+// The kernel that runs.
+std::unique_ptr<Kernel> running_kernel();
 
 // Attaches a loaded program where the verdict said. Throws Failure where the kernel refuses after all.
 Link attach(bpf_program* program, const Hook& hook);

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 
+#include "btf_names.hpp"
 #include "kallsyms.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
@@ -87,8 +88,6 @@ int open_kprobe(const std::string& function, bool at_return) {
 
 class RunningKernel : public Kernel {
  public:
-  explicit RunningKernel(const std::string& btf_path) : btf_path_(btf_path) {}
-
   Verdict can_attach(const Hook& hook) override {
     Verdict verdict = ask(hook);
     if (verdict.yes && verdict.target.empty()) verdict.target = hook.target;
@@ -113,9 +112,11 @@ class RunningKernel : public Kernel {
   // Loads the smallest program for a BTF target.
   Verdict ask_typed(bpf_attach_type type, const std::string& name, __u32 kind, std::string_view what,
                     Fd* loaded = nullptr) {
-    if (!types()) return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF); give its types with --btf FILE");
-    int id = btf__find_by_name_kind(types(), name.c_str(), kind);
-    if (id < 0) return no(cat("this kernel has no ", name));
+    if (!types_) types_ = BtfNames::of_kernel();
+    if (types_->empty())
+      return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF), which this kind of program needs");
+    int id = static_cast<int>(types_->find(name, kind));
+    if (id == 0) return no(cat("this kernel has no ", name));
     Fd program = try_load(BPF_PROG_TYPE_TRACING, type, id);
     if (!program) return refused(what, errno);
     if (loaded) *loaded = std::move(program);
@@ -172,22 +173,12 @@ class RunningKernel : public Kernel {
     return no(why);
   }
 
-  btf* types() {
-    if (!types_read_) {
-      types_.reset(btf_path_.empty() ? btf__load_vmlinux_btf() : btf__parse(btf_path_.c_str(), nullptr));
-      types_read_ = true;
-    }
-    return types_.get();
-  }
-
   const std::vector<std::string>& symbols() {
     if (symbols_.empty()) blazesym::each_kernel_function([&](std::string_view name) { symbols_.emplace_back(name); });
     return symbols_;
   }
 
-  std::string btf_path_;
-  Btf types_;
-  bool types_read_ = false;
+  std::optional<BtfNames> types_;
   std::optional<Verdict> can_open_events_;
   std::vector<std::string> symbols_;
 };
@@ -213,9 +204,7 @@ std::string hook_text(const Hook& hook) {
   return hook.target;
 }
 
-std::unique_ptr<Kernel> running_kernel(const std::string& btf_path) {
-  return std::make_unique<RunningKernel>(btf_path);
-}
+std::unique_ptr<Kernel> running_kernel() { return std::make_unique<RunningKernel>(); }
 
 Link attach(bpf_program* program, const Hook& hook) {
   bpf_link* link = nullptr;

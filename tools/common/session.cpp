@@ -197,7 +197,7 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
     throw Failure(Exit::usage,
                   cat("--attach ", s.settings.attach, ": there is no such way", suggestion(s.settings.attach, ways)));
   if (follows_tree(s.settings)) add_tree(object, plan);
-  s.plan = plan.settle(*running_kernel(s.settings.btf), s.settings.attach);
+  s.plan = plan.settle(*running_kernel(), s.settings.attach);
   Form form = form_of(s.plan);
   if (s.settings.explain) {
     s.out.text() = s.settings.output == Output::json ? plan_json(s.plan) + "\n" : plan_text(s.plan);
