@@ -34,8 +34,15 @@ Words args_of(const Json& row) {
   return words;
 }
 
-const Words hostile = {"line\nbreak", "\x1b[2J\x1b]0;title\a", "\xff\xfe\x80 not UTF-8", "", "quo'te \"$HOME\"",
-                       "\xc3\xa9t\xc3\xa9", "\xc2\x9b" "31m", "tab\tend\r"};
+const Words hostile = {"line\nbreak",
+                       "\x1b[2J\x1b]0;title\a",
+                       "\xff\xfe\x80 not UTF-8",
+                       "",
+                       "quo'te \"$HOME\"",
+                       "\xc3\xa9t\xc3\xa9",
+                       "\xc2\x9b"
+                       "31m",
+                       "tab\tend\r"};
 
 }  // namespace
 
@@ -88,8 +95,7 @@ TEST_CASE("hostile arguments come back exactly from JSON") {
 TEST_CASE("hostile arguments are harmless on a terminal") {
   NEEDS("root");
   for (const char* format : {"text", "csv"}) {
-    live::Result result =
-        execs({"-o", format}, live::trigger("ends", Words{"0"} + hostile));
+    live::Result result = execs({"-o", format}, live::trigger("ends", Words{"0"} + hostile));
     INFO(result.out);
     auto harmful = [](unsigned char byte) { return (byte < 32 && byte != '\n' && byte != '\r') || byte == 127; };
     CHECK(std::count_if(result.out.begin(), result.out.end(), harmful) == 0);
@@ -215,7 +221,8 @@ TEST_CASE("--cwd names the working directory") {
   NEEDS("root");
   live::File file;
   std::string folder = std::filesystem::canonical(file.folder()), ends = test::trigger_path("ends");
-  live::Result result = execs({"--cwd"}, {"bash", "-c", "cd " + folder + "; " + ends + " 7; cd /; exec " + ends + " 8"});
+  live::Result result =
+      execs({"--cwd"}, {"bash", "-c", "cd " + folder + "; " + ends + " 7; cd /; exec " + ends + " 8"});
   INFO(result.out << result.err);
   auto rows = result.rows({{"comm", "ends"}});
   REQUIRE(rows.size() == 2);

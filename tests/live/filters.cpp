@@ -104,8 +104,12 @@ TEST_CASE("--user") {
   check_filter([](const Process&) { return Words{"--user", "65533,65534"}; }, true, as_nobody);
   check_filter([](const Process&) { return Words{"-u", "65533"}; }, false, as_nobody);
   check_filter([](const Process&) { return Words{"-u", "root"}; }, false, as_nobody);
-  Filtered filtered = run_filtered(live::subject("opensnoop"), [](const Process&) { return Words{"-u", "65534"}; },
-                                   as_nobody);
+  Filtered filtered = run_filtered(
+      live::subject("opensnoop"),
+      [](const Process&) {
+        return Words{"-u", "65534"};
+      },
+      as_nobody);
   for (const Json& row : filtered.result.rows()) CHECK(row["uid"] == live::nobody);
 }
 
@@ -218,8 +222,8 @@ TEST_CASE("inside a PID namespace PIDs are shown as it sees them") {
   NEEDS("pidns");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    live::Result result = live::trace(subject.tool, subject.options, subject.command(),
-                                      {.inside = live::enter_pid_namespace});
+    live::Result result =
+        live::trace(subject.tool, subject.options, subject.command(), {.inside = live::enter_pid_namespace});
     CHECK(result.status == 0);
     CHECK(subject.shown_of(result, 2) == subject.made);  // the tool itself is 1
     CHECK(subject.shown(result) == subject.made);
@@ -257,7 +261,11 @@ TEST_CASE("from outside, a process in a PID namespace has the PID that is seen t
   NEEDS("pidns");
   const Subject& subject = live::subject("opensnoop");
   Filtered filtered = run_filtered(
-      subject, [](const Process& p) { return Words{"--tree", p.number()}; }, live::enter_pid_namespace);
+      subject,
+      [](const Process& p) {
+        return Words{"--tree", p.number()};
+      },
+      live::enter_pid_namespace);
   auto rows = filtered.result.rows({{"comm", "opens"}});
   CHECK(rows.size() == subject.made);
   for (const Json& row : rows) CHECK(row["pid"].get<int>() > filtered.pid);

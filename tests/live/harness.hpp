@@ -144,7 +144,8 @@ struct Setup {
 
 class Process {
  public:
-  explicit Process(const Words& words, const Setup& setup = {}) : Process(words, setup, Pipe(), Pipe(), Pipe(), Pipe()) {}
+  explicit Process(const Words& words, const Setup& setup = {})
+      : Process(words, setup, Pipe(), Pipe(), Pipe(), Pipe()) {}
   Process(const Process&) = delete;
   ~Process() {
     if (status_) return;
@@ -376,8 +377,7 @@ inline void become_nobody(const std::vector<int>& capabilities = {}) {
   bool done = prctl(PR_SET_KEEPCAPS, 1) == 0 && syscall(SYS_setgroups, 0, nullptr) == 0 &&
               syscall(SYS_setresgid, nobody, nobody, nobody) == 0 &&
               syscall(SYS_setresuid, nobody, nobody, nobody) == 0 && syscall(SYS_capset, &header, data) == 0;
-  for (int capability : capabilities)
-    done = done && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
+  for (int capability : capabilities) done = done && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
   if (!done) _exit(126);
 }
 

@@ -70,9 +70,10 @@ TEST_CASE("opensnoop's own filters let through exactly what they name") {
   NEEDS("root");
   live::File file, other("another");
   auto both = [&](const std::string& options) {
-    return Words{"sh", "-c", options + " ; " + test::trigger_path("opens") + " 3 " + file.path() + " w; " +
-                                 test::trigger_path("opens") + " 4 " + other.path() + "; " +
-                                 test::trigger_path("opens") + " 5 /nonexistent/file"};
+    return Words{"sh", "-c",
+                 options + " ; " + test::trigger_path("opens") + " 3 " + file.path() + " w; " +
+                     test::trigger_path("opens") + " 4 " + other.path() + "; " + test::trigger_path("opens") +
+                     " 5 /nonexistent/file"};
   };
   auto count = [&](const Words& options, const std::string& path) {
     return opens(options, both(":")).rows({{"path", path}, {"comm", "opens"}}).size();
@@ -112,6 +113,7 @@ TEST_CASE("-F names the file that was opened, however it was named") {
   std::filesystem::create_symlink("file", file.folder() + "/link");
   CHECK(full_path("cwd", folder, "link") == whole);
   CHECK(full_path("cwd", folder, "/") == "/");
+  CHECK(full_path("cwd", folder, "/proc/self/fd/2") == "/proc/self/fd/2");  // a pipe, which has no path
   CHECK(full_path("cwd", folder, "/proc/self/status").starts_with("/proc/"));
 }
 
@@ -181,12 +183,21 @@ TEST_CASE("-F shows 128 components, and marks what is missing of more") {
   }
 }
 
-TEST_CASE("names of up to 4,095 bytes come out whole, unreadable ones are counted") {
+TEST_CASE("names of up to 4,095 bytes come out whole") {
   NEEDS("root");
   for (std::size_t size : {126, 127, 128, 510, 511, 512, 4094, 4095}) {
     std::string name = "/nonexistent/" + long_name('n', size - 13);
     INFO(size);
     CHECK(opens({"-x"}, live::trigger("opens", {"2", name})).rows({{"path", name}}).size() == 2);
+  }
+}
+
+TEST_CASE("a name that cannot be read is unknown, and counted") {
+  NEEDS("root");
+  for (const Words& options : std::vector<Words>{{}, {"-F"}}) {
+    live::Result result = opens(options, live::trigger("open_bad", {"3"}));
+    CHECK(result.rows({{"path", nullptr}, {"error", "EFAULT"}}).size() == 3);
+    CHECK(result.end()["lost"]["name_unreadable"] == 3);
   }
 }
 

@@ -171,7 +171,8 @@ TEST_CASE("a command that cannot be started: 1, and one line") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
-    for (const std::string& command : {std::string("no-such-command"), std::string("/nonexistent/program"), file.path()}) {
+    for (const std::string& command :
+         {std::string("no-such-command"), std::string("/nonexistent/program"), file.path()}) {
       INFO(subject.tool << " -- " << command);
       live::Result result = live::trace(subject.tool, {}, {command}, {.json = false});
       CHECK(result.status == 1);
@@ -226,7 +227,9 @@ TEST_CASE("output into a pipe comes line by line, soon") {
       for (std::size_t lines = 2; lines < 9; lines++) {
         auto begin = Clock::now();
         acts.go();
-        CHECK(tool.out().wait([&](std::string_view text) { return std::count(text.begin(), text.end(), '\n') >= static_cast<std::ptrdiff_t>(lines); }));
+        CHECK(tool.out().wait([&](std::string_view text) {
+          return std::count(text.begin(), text.end(), '\n') >= static_cast<std::ptrdiff_t>(lines);
+        }));
         waits.push_back(std::chrono::duration_cast<milliseconds>(Clock::now() - begin));
         CHECK(live::count_lines(tool.out().text()) == lines);
       }

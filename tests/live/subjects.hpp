@@ -8,12 +8,12 @@ namespace live {
 
 struct Subject {
   std::string tool, trigger;
-  Words arguments;           // of the trigger
-  Words options;             // of the tool, so that its rows tell whose they are
-  std::string whose;         // the key that holds the trigger's PID
-  std::size_t made;          // what the trigger makes
-  std::vector<Words> ways;   // all its --attach ways, with the options that they belong to
-  bool counts = false;       // its rows hold a count
+  Words arguments;          // of the trigger
+  Words options;            // of the tool, so that its rows tell whose they are
+  std::string whose;        // the key that holds the trigger's PID
+  std::size_t made;         // what the trigger makes
+  std::vector<Words> ways;  // all its --attach ways, with the options that they belong to
+  bool counts = false;      // its rows hold a count
 
   Words command() const { return live::trigger(trigger, arguments); }
   // A row is about the trigger itself; not so the forked child, which nobody knows before.
@@ -30,10 +30,21 @@ inline const std::vector<Subject>& subjects() {
   static const std::vector<Subject> all = {
       {"hello", "forks", {"7"}, {}, "ppid", 7, {{"btf"}, {"raw"}}},
       {"opensnoop", "opens", {"7", "/dev/null"}, {}, "pid", 7, {{"fexit"}, {"tracepoints"}, {"btf"}, {"raw"}}},
-      {"execsnoop", "exec_at", {test::trigger_path("ends")}, {}, "pid", 2,
+      {"execsnoop",
+       "exec_at",
+       {test::trigger_path("ends")},
+       {},
+       "pid",
+       2,
        {{"btf"}, {"raw"}, {"btf", "--all"}, {"raw", "--all"}, {"tracepoints", "--all"}, {"raw", "--exit"}}},
-      {"syscount", "calls", {"getppid", "7"}, {"-P", "--syscall", "getppid"}, "pid", 7,
-       {{"btf"}, {"raw"}, {"btf", "-L"}, {"raw", "-L"}}, true},
+      {"syscount",
+       "calls",
+       {"getppid", "7"},
+       {"-P", "--syscall", "getppid"},
+       "pid",
+       7,
+       {{"btf"}, {"raw"}, {"btf", "-L"}, {"raw", "-L"}},
+       true},
   };
   return all;
 }

@@ -76,9 +76,9 @@ TEST_CASE("syscount's own filters let through exactly what they name") {
 TEST_CASE("-P counts per process") {
   NEEDS("root");
   std::string calls = test::trigger_path("calls");
-  live::Result result = live::trace(
-      "syscount", {"-P", "--syscall", "getppid,chdir"},
-      {"bash", "-c", calls + " getppid 4000 chdir 30 & " + calls + " getppid 5000 chdir 40 & wait"});
+  live::Result result =
+      live::trace("syscount", {"-P", "--syscall", "getppid,chdir"},
+                  {"bash", "-c", calls + " getppid 4000 chdir 30 & " + calls + " getppid 5000 chdir 40 & wait"});
   auto rows = result.rows({{"comm", "calls"}});
   REQUIRE(rows.size() == 2);
   CHECK(rows[0]["count"] == 5040);
@@ -133,6 +133,15 @@ TEST_CASE("intervals of -P together are what was made") {
     CHECK(sum(result, {{"comm", "calls"}}) == 4'000'000);
     CHECK(sum(result, {{"comm", "calls"}}, "errors") == 1'000'000);
     CHECK(result.lost() == 0);
+  }
+}
+
+TEST_CASE("a percentile that is not known is not 0") {
+  NEEDS("root");
+  for (const Words& options : std::vector<Words>{{"-L"}, {"-L", "-P"}}) {
+    INFO(Json(options).dump());
+    live::Result result = counts(options + Words{"-i", "5ms", "--syscall", "getppid"}, {"getppid", "3000000"});
+    for (const Json& row : result.rows()) CHECK((row["p99_ns"] == nullptr || row["p99_ns"] > 0));
   }
 }
 

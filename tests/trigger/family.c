@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// family PATH: its child forks a grandchild. Says "x" once all three are there and reads a byte. Then the child ends, so
-// that the grandchild is given to another parent and opens PATH.grandchild; the first forks one more, which opens
+// family PATH: its child forks a grandchild. Says "x" once all three are there and reads a byte. Then the child ends,
+// so that the grandchild is given to another parent and opens PATH.grandchild; the first forks one more, which opens
 // PATH.later, and opens PATH itself.
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// forks COUNT: forks so many children, one after another, that do nothing; then as many threads.
+// forks COUNT: forks so many children, one after another, that call getppid and end; then as
+// many threads.
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +19,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < count; i++) {
 		pid_t child = fork();
 
-		if (!child)
+		if (!child) {
+			syscall(SYS_getppid);
 			_exit(0);
+		}
 		waitpid(child, NULL, 0);
 	}
 	for (int i = 0; i < count; i++) {

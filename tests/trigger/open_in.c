@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // open_in WAY DIRECTORY NAME [SOURCE]: opens NAME once, as seen from DIRECTORY. WAY: cwd (it is the working directory),
-// dirfd (openat), root (it is the root: chroot), mount (in a mount namespace of its own, where SOURCE is mounted on it).
+// dirfd (openat), root (it is the root: chroot), mount (in a mount namespace where SOURCE is mounted on it).
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

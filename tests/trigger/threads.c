@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// threads COUNT PATH: prints the number of its second thread and reads a byte; then the second thread opens PATH so often
-// and the first as often.
+// threads COUNT PATH: prints the number of its second thread and reads a byte; then the second thread opens PATH so
+// often and the first as often.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
