@@ -15,6 +15,8 @@ int tool(int argc, char** argv) {
   kit::Options options(kit::Shape::stream, "hello", "Show each new process.");
   options.shows(table)
       .details("Threads are not shown: they are part of the process that starts them.")
+      .details(
+          "A new process has a PID that nobody could have named, so -p and -t match none; --tree follows a family.")
       .example("hello", "every new process")
       .example("hello -o json -- make", "those of a build, as JSON lines");
   kit::Session session(options, argc, argv);

@@ -35,6 +35,8 @@ std::string call_name(std::string_view arch, std::uint32_t index) {
   return kit::syscall_name(arch, abi == SYSCOUNT_X32 ? number | kit::x32_bit : number, abi == SYSCOUNT_COMPAT);
 }
 
+kit::Cell p99(const kit::Slots& slots) { return kit::Cell::duration(slots.percentile(0.99), kit::Unit::us); }
+
 kit::Table<Row> make_table(const Knobs& knobs) {
   auto timed = [&knobs](kit::Unit unit, auto ns) {
     return [&knobs, unit, ns](const Row& row) {
@@ -51,10 +53,11 @@ kit::Table<Row> make_table(const Knobs& knobs) {
       .column("ERRORS", "errors", -10, "how many failed", [](const Row& row) { return kit::to_cell(row.calls.errors); })
       .column("TOTAL(ms)", "total_ns", -12, "with -L: time in them, together",
               timed(kit::Unit::ms, [](const Row& row) { return row.calls.total; }))
-      .column("AVG(us)", "average_ns", -11, "with -L: time in one, on average",
-              timed(kit::Unit::us, [](const Row& row) { return row.calls.total / row.calls.count; }))
+      .column(
+          "AVG(us)", "average_ns", -11, "with -L: time in one, on average",
+          timed(kit::Unit::us, [](const Row& row) { return row.calls.total / std::max<__u64>(row.calls.count, 1); }))
       .column("P99(us)", "p99_ns", -11, "with -L: 99 of 100 took at most this long, to 12.5 %",
-              timed(kit::Unit::us, [](const Row& row) { return row.latency.percentile(0.99); }))
+              [](const Row& row) { return row.latency.count() ? p99(row.latency) : kit::Cell::unknown(); })
       .only_with(knobs.latency, 3);
   return table;
 }

@@ -31,10 +31,11 @@ class CaptureWriter {
   // The report of which the snapshots before are the content.
   void report(std::uint64_t time, bool partial);
   void end(const Losses& lost, const std::optional<CommandEnd>& command);
+  // Writes what is still held back, so that a run that is killed leaves what it saw.
+  void flush();
 
  private:
   void chunk(std::uint32_t kind, std::string_view bytes);
-  void flush();
   std::string path_;
   Fd file_;
   std::string buffer_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kit/failure.hpp"
 
+#include <fcntl.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 
@@ -12,7 +15,18 @@ std::string error_text(int error) {
   return text ? text : "error " + std::to_string(error);
 }
 
+namespace {
+
+// A closed standard descriptor would be given to the next file that is opened, and be written to as if it were the old.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0) std::abort();
+}
+
+}  // namespace
+
 int run_tool(const char* name, int (*tool)(int, char**), int argc, char** argv) noexcept {
+  fill_standard_descriptors();
   try {
     return tool(argc, argv);
   } catch (const Finished& finished) {

@@ -166,6 +166,11 @@ GlobMachine compile_globs(std::string_view globs) {
 
 bool follows_tree(const Settings& settings) { return settings.tree || !settings.command.empty(); }
 
+void check_filters(const Settings& settings) {
+  if (!settings.comm.empty()) compile_globs(settings.comm);
+  if (!settings.cgroup.empty()) cgroup_id(settings.cgroup);
+}
+
 void set_filters(bpf_object* object, const Settings& settings) {
   if (!find_global(object, "filter_self", 4)) return;
   set_knob(object, "filter_self", static_cast<std::uint32_t>(getpid()));

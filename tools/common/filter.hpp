@@ -22,6 +22,8 @@ struct GlobMachine {
 // "a*,b?,[x-z]*": any of them. Throws Failure for an unclosed bracket or more than 63 positions in all.
 GlobMachine compile_globs(std::string_view globs);
 
+// Throws Failure (usage) for what is wrong with --comm or --cgroup, before anything else happens.
+void check_filters(const Settings& settings);
 // Sets the knobs, before load. Objects without filter.bpf.h are left alone.
 void set_filters(bpf_object* object, const Settings& settings);
 // Fills the sets, after load. `command` is the traced command's PID or 0. The tree's own programs must be attached.

@@ -76,16 +76,6 @@ constexpr Choice<TimeStyle> times[] = {{"clock", TimeStyle::clock}, {"iso", Time
                                        {"epoch", TimeStyle::epoch}, {"delta", TimeStyle::delta},
                                        {"boot", TimeStyle::boot},   {"none", TimeStyle::none}};
 
-template <typename Value>
-Options::Parse into(std::optional<Value>& value) {
-  return [&value](std::string_view text) {
-    Value parsed{};
-    std::string wrong = parse_value(text, parsed);
-    if (wrong.empty()) value = parsed;
-    return wrong;
-  };
-}
-
 Options::Parse duration_into(std::optional<Duration>& value) {
   return [&value](std::string_view text) -> std::string {
     auto ns = parse_duration(text, true);
@@ -230,7 +220,10 @@ void Options::declare_filters(Settings& s) {
 
 // Losses, captures, the kernel.
 void Options::declare_files(Settings& s) {
-  add(0, "buffer", "SIZE", "size of the buffer between kernel and tool (4M)", into(s.buffer));
+  add(0, "buffer", "SIZE", "size of the buffer between kernel and tool (4M, up to 1G)", [&s](std::string_view text) {
+    s.buffer = Size{.most = std::uint64_t{1} << 30};
+    return parse_value(text, *s.buffer);
+  });
   flag(0, "strict", s.strict, "exit with 3 if anything was lost");
   flag(0, "explain", s.explain, "show what would be attached, what was refused and why, and exit");
   add(0, "record", "FILE", "keep what is seen in a file, too",

@@ -147,8 +147,9 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   verbose = s.settings.verbose;
   custom_btf() = s.settings.btf;
   libbpf_set_print(print_libbpf);
-  if (!s.settings.comm.empty()) compile_globs(s.settings.comm);  // says what is wrong before anything else happens
-  s.sink = make_sink(s.settings.output, s.settings.time, options.shape(), s.settings.interval.has_value(), s.out);
+  check_filters(s.settings);
+  bool reports = s.settings.interval || !s.settings.replay.empty();
+  s.sink = make_sink(s.settings.output, s.settings.time, options.shape(), reports, s.out);
   s.signals = std::make_unique<Signals>(s.loop, [&s](int signal) {
     if (s.command && signal != SIGINT) s.command->send(signal);
     s.loop.stop();
@@ -380,7 +381,11 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
     } else {
       bpf_map* ring = bpf_object__find_map_by_name(object, "stream_ring");
       RingReader reader(
-          s.loop, object, bpf_map__fd(ring), bpf_map__max_entries(ring), one, [&s] { s.out.flush(); },
+          s.loop, object, bpf_map__fd(ring), bpf_map__max_entries(ring), one,
+          [&s] {
+            s.out.flush();
+            if (s.capture) s.capture->flush();
+          },
           [&] { s.say_losses(object); });
       s.end_when_due();
       s.loop.run();
