@@ -103,8 +103,7 @@ std::map<std::uint32_t, Row> read_rows(const Knobs& knobs, std::string_view arch
   return rows;
 }
 
-// The heaviest first.
-std::vector<const Row*> sorted(const Knobs& knobs, const std::map<std::uint32_t, Row>& by_key) {
+std::vector<const Row*> heaviest_first(const Knobs& knobs, const std::map<std::uint32_t, Row>& by_key) {
   auto weight = knobs.latency ? &syscount_calls::total : &syscount_calls::count;
   std::vector<const Row*> rows;
   for (const auto& [key, row] : by_key) rows.push_back(&row);
@@ -146,6 +145,6 @@ int tool(int argc, char** argv) {
   return session.reports(bpf, [&](kit::Report& report) {
     auto rows = read_rows(knobs, session.arch(), report);
     report.table(table);
-    for (const Row* row : sorted(knobs, rows)) report.row(table, *row);
+    for (const Row* row : heaviest_first(knobs, rows)) report.row(table, *row);
   });
 }
