@@ -42,23 +42,14 @@ static __always_inline bool call_wanted(const struct open_call *call)
 	return true;
 }
 
-/* Whether the bytes at `path` begin with --path. They are compared eight at a time up to the last, partial word. */
-static __always_inline bool prefix_at(const char *path)
+/* Whether the bytes at `path`, of which `room` may be read, begin with --path. */
+static __always_inline bool prefix_at(const char *path, const __u32 room)
 {
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < OPENSNOOP_PREFIX_SIZE && i < prefix_size; i++)
+	for (__u32 i = 0; i < OPENSNOOP_PREFIX_SIZE && i < prefix_size && i < room; i++)
 		if (path[i] != prefix[i])
 			return false;
 	return true;
-}
-
-/* --path on the name as it was given, before anything is reserved. */
-static __always_inline bool name_wanted(const struct open_call *call)
-{
-	char start[OPENSNOOP_PREFIX_SIZE] = {};
-
-	bpf_probe_read_user(start, prefix_size & (OPENSNOOP_PREFIX_SIZE - 1), call->name);
-	return prefix_at(start);
 }
 
 /* Where a failed open's name starts from: the descriptor or the working directory, the task's root for "/...". */
@@ -104,6 +95,10 @@ static __always_inline bool record_name(const struct open_call *call, const __u3
 	if (size == room && room < NAME_MAX_SIZE) {
 		stream_discard(record);
 		return false;
+	}
+	if (prefix_size && (size < 0 || !prefix_at(stream_tail(record), room))) {
+		stream_discard(record);
+		return true;
 	}
 	fill(record, call);
 	if (size < 0) {
@@ -152,7 +147,7 @@ static __always_inline bool path_wanted(const char *path)
 	char start[OPENSNOOP_PREFIX_SIZE] = {};
 
 	bpf_probe_read_kernel(start, prefix_size & (OPENSNOOP_PREFIX_SIZE - 1), path);
-	return prefix_at(start);
+	return prefix_at(start, sizeof(start));
 }
 
 /*
@@ -224,8 +219,6 @@ __noinline int record_open(__s32 dirfd, __u64 name, __u32 flags, __s32 result)
 static __always_inline int on_open(const struct open_call *call)
 {
 	if (!call_wanted(call) || !filter_current())
-		return 0;
-	if (prefix_size && !absolute && !name_wanted(call))
 		return 0;
 	return record_open(call->dirfd, (__u64)call->name, call->flags, call->result);
 }

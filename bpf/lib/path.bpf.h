@@ -81,6 +81,8 @@ static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_w
 		/* Unsigned, so without room it comes out above the end. */
 		if (!more || size >= PATH_NAME_MAX || before >= end)
 			break;
+		/* In words that the verifier cannot mislay: `end` is a power of two. */
+		asm volatile("%0 &= %1" : "+r"(before) : "r"(end - 1));
 		buffer[before] = '/';
 		bpf_probe_read_kernel(&buffer[before + 1], size & (PATH_NAME_MAX - 1),
 				      BPF_CORE_READ(dentry, d_name.name));
