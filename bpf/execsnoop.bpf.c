@@ -80,8 +80,8 @@ static __always_inline void finish(struct execsnoop_record *record, __u32 args_s
 /* One size class of a success: `room` bytes for the arguments. */
 static __always_inline void record_args(__u64 start, __u32 size, const __u32 room)
 {
-	struct execsnoop_record *record = stream_reserve(struct execsnoop_record, EXECSNOOP_EXEC, cwd_room + room);
 	struct task_struct *task = current_task();
+	struct execsnoop_record *record = stream_reserve(struct execsnoop_record, EXECSNOOP_EXEC, cwd_room + room);
 
 	if (!record)
 		return;

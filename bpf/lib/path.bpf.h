@@ -42,17 +42,35 @@ static __always_inline bool path_has_one(struct file *file)
  */
 #define path_forget(value) asm volatile("%0 &= %1" : "+r"(value) : "i"(PATH_ROOM_MASK))
 
+/* All ones where two pointers are the same, else 0: in arithmetic, for which the verifier has one way, not two. */
+static __always_inline __u64 path_same(void *one, void *other)
+{
+	__u64 differs = (__u64)one ^ (__u64)other;
+
+	differs |= -differs; /* the highest bit is set now, unless they are the same */
+	asm volatile("" : "+r"(differs)); /* or clang sees the comparison in it, and makes a branch */
+	return (differs >> 63) - 1;
+}
+
+#define PATH_CHOOSE(mask, yes, no) ((void *)(((__u64)(yes) & (mask)) | ((__u64)(no) & ~(mask))))
+
 /*
  * Writes "/a/b/c" so that it ends just before buffer[end] and returns where it begins: `end` itself for the root.
- * The buffer must hold PATH_NAME_MAX bytes beyond `end`, a constant; they are not touched, but the verifier knows only
+ * The buffer must hold PATH_NAME_MAX bytes beyond `end`, a constant; they stay as they were, but the verifier knows only
  * bounds, not that a name ends where the last one began. `*cut` is set where components or room ran out.
+ *
+ * A step is either over one name or, at a mount's root, from the mount to where it is mounted. Both are done by the same
+ * instructions, with a mask to choose: where a loop's body has two ways, verifiers before 6.4 follow 2, 4, 8... of them.
  */
 static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_walk start, bool *cut)
 {
 	struct dentry *dentry = start.dentry, *parent;
 	struct mount *mount = start.mount, *above;
 	__u32 at = 0, size, before, begin = end;
+	char behind = buffer[end];
 	bool more = true;
+	__u64 crossing;
+	int step = 0;
 
 	/*
 	 * `at` begins at the end, but the verifier is not to know: starting from a constant it would tell apart how many
@@ -62,34 +80,30 @@ static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_w
 	if (at > end)
 		at = end;
 #pragma clang loop unroll(disable)
-	for (int step = 0; step < PATH_COMPONENTS + 16; step++) {
+	do {
 		path_forget(at);
 		parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			/* From a mount's root on to where it is mounted; the one at the top is its own parent. */
-			above = BPF_CORE_READ(mount, mnt_parent);
-			more = above != mount;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			if (!more)
-				break;
-			continue;
-		}
+		above = BPF_CORE_READ(mount, mnt_parent);
+		crossing = path_same(dentry, BPF_CORE_READ(mount, mnt.mnt_root));
+		/* Whoever is its own parent is the top: the first mount, or a dentry that belongs to no directory. */
+		more = PATH_CHOOSE(crossing, mount, dentry) != PATH_CHOOSE(crossing, above, parent);
 		size = BPF_CORE_READ(dentry, d_name.len);
-		before = at - size - 1;
-		more = dentry != parent;
+		before = at - ((size + 1) & ~(__u32)crossing);
 		/* Unsigned, so without room it comes out above the end. */
-		if (!more || size >= PATH_NAME_MAX || before >= end)
+		if (!more || size >= PATH_NAME_MAX || before > end)
 			break;
-		/* In words that the verifier cannot mislay: `end` is a power of two. */
-		asm volatile("%0 &= %1" : "+r"(before) : "r"(end - 1));
+		/* Bounds in words that clang cannot take for known and leave out; `end` is a power of two. */
+		size &= ~(__u32)crossing;
+		asm volatile("%0 &= %1" : "+r"(size) : "i"(PATH_NAME_MAX - 1));
+		asm volatile("%0 &= %1" : "+r"(before) : "r"(2 * end - 1));
 		buffer[before] = '/';
-		bpf_probe_read_kernel(&buffer[before + 1], size & (PATH_NAME_MAX - 1),
-				      BPF_CORE_READ(dentry, d_name.name));
+		bpf_probe_read_kernel(&buffer[before + 1], size, BPF_CORE_READ(dentry, d_name.name));
 		at = before;
-		dentry = parent;
-	}
+		dentry = PATH_CHOOSE(crossing, BPF_CORE_READ(mount, mnt_mountpoint), parent);
+		mount = PATH_CHOOSE(crossing, above, mount);
+	} while (++step < PATH_COMPONENTS + 16);
 	path_forget(at);
+	buffer[end] = behind;
 	*cut = more;
 	return at;
 }

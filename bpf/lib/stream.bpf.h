@@ -31,7 +31,9 @@ static __always_inline void *stream_start(void *record, __u32 fixed, __u32 kind)
 
 /*
  * Reserves a record of this type with room for `room` bytes of tail (a constant to the verifier: a literal or a
- * read-only knob) and zeroes its fixed part whole, padding included; NULL, and counted, if the ring is full.
+ * read-only knob) and zeroes its fixed part whole, padding included; NULL, and counted, if the ring is full. Look at
+ * the result at once: with other code between, clang asks for NULL a second time, and the verifier of 5.10 believes
+ * that the record in hand may be NULL then, and so never given back.
  */
 #define stream_reserve(type, kind, room)                                                             \
 	({                                                                                           \
