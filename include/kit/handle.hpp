@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <memory>
-#include <span>
+#include <string_view>
 #include <utility>
 
 #include "kit/failure.hpp"
@@ -46,8 +46,10 @@ struct Release {
 using Link = std::unique_ptr<bpf_link, Release>;
 using Btf = std::unique_ptr<btf, Release>;
 
-// How the session wants programs to be opened (--btf).
+// How programs are to be opened: against which types of the kernel (--btf).
 const bpf_object_open_opts* open_options();
+// Notes which of the kernel's types an object asks for; they are put together when it is loaded.
+void want_types_of(std::string_view object);
 
 // A generated skeleton, opened: maps and programs can be set up, nothing is in the kernel yet. Session loads it.
 // Opening needs no privilege and no kernel support.
@@ -55,6 +57,7 @@ template <typename S>
 class Skeleton {
  public:
   Skeleton() : skeleton_(S::open(open_options())) {
+    want_types_of(unpacked());
     drop_unpacked();
     if (!skeleton_) throw Failure(Exit::failed, "cannot open the built-in BPF program: " + error_text(errno));
   }

@@ -16,8 +16,8 @@
 #include <map>
 #include <optional>
 
-#include "btf_names.hpp"
 #include "kallsyms.hpp"
+#include "kernel_types.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
 
@@ -112,10 +112,9 @@ class RunningKernel : public Kernel {
   // Loads the smallest program for a BTF target.
   Verdict ask_typed(bpf_attach_type type, const std::string& name, __u32 kind, std::string_view what,
                     Fd* loaded = nullptr) {
-    if (!types_) types_ = BtfNames::of_kernel();
-    if (types_->empty())
-      return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF), which this kind of program needs");
-    int id = static_cast<int>(types_->find(name, kind));
+    const Types& types = KernelTypes::get();
+    if (types.empty()) return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF), which this kind of program needs");
+    int id = static_cast<int>(types.find(name, kind));
     if (id == 0) return no(cat("this kernel has no ", name));
     Fd program = try_load(BPF_PROG_TYPE_TRACING, type, id);
     if (!program) return refused(what, errno);
@@ -178,7 +177,6 @@ class RunningKernel : public Kernel {
     return symbols_;
   }
 
-  std::optional<BtfNames> types_;
   std::optional<Verdict> can_open_events_;
   std::vector<std::string> symbols_;
 };
@@ -214,6 +212,8 @@ Link attach(bpf_program* program, const Hook& hook) {
     if (!link && event >= 0) close(event);
   } else if (hook.kind == HookKind::kprobe || hook.kind == HookKind::kretprobe) {
     link = bpf_program__attach_kprobe(program, hook.kind == HookKind::kretprobe, hook.target.c_str());
+  } else if (hook.kind == HookKind::tp_btf || hook.kind == HookKind::fentry || hook.kind == HookKind::fexit) {
+    link = bpf_program__attach_trace(program);
   } else {
     link = bpf_program__attach(program);
   }

@@ -34,6 +34,11 @@ const void* unpack(const unsigned char* packed, std::size_t size, std::size_t un
   return bytes.data();
 }
 
+std::string_view unpacked() {
+  std::vector<unsigned char>& bytes = unpacked_bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 void drop_unpacked() { std::vector<unsigned char>().swap(unpacked_bytes()); }
 
 }  // namespace kit

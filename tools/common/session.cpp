@@ -17,6 +17,7 @@
 #include "kit/names.hpp"
 #include "kit/stream.hpp"
 #include "kit/text.hpp"
+#include "loader.hpp"
 
 namespace kit {
 namespace {
@@ -35,11 +36,6 @@ bool verbose = false;
 // Its debugging lines, thousands of them, are left out: they speak of relocations, not of what went wrong.
 int print_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
   return verbose && level != LIBBPF_DEBUG ? std::vfprintf(stderr, format, arguments) : 0;
-}
-
-std::string& custom_btf() {
-  static std::string path;
-  return path;
 }
 
 std::size_t round_buffer(std::size_t bytes) {
@@ -79,13 +75,6 @@ void add_tree(bpf_object* object, AttachPlan& plan) {
 }
 
 }  // namespace
-
-const bpf_object_open_opts* open_options() {
-  static bpf_object_open_opts options{};
-  options.sz = sizeof options;
-  if (!custom_btf().empty()) options.btf_custom_path = custom_btf().c_str();
-  return &options;
-}
 
 struct Session::State {
   Options& options;
@@ -145,7 +134,7 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   State& s = *state_;
   s.settings = options.parse(argc, argv);
   verbose = s.settings.verbose;
-  custom_btf() = s.settings.btf;
+  use_types_of(s.settings.btf);
   libbpf_set_print(print_libbpf);
   check_filters(s.settings);
   bool reports = s.settings.interval || !s.settings.replay.empty();
@@ -232,7 +221,7 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   }
   if (!s.settings.record.empty()) s.capture = std::make_unique<CaptureWriter>(s.settings.record, s.header);
   if (!s.settings.command.empty()) s.command = std::make_unique<Command>(s.settings.command);
-  if (int error = bpf_object__load_skeleton(skeleton); error) {
+  if (int error = load_object(object, skeleton); error) {
     bool denied = error == -EPERM || error == -EACCES;
     std::string missing = missing_capabilities();
     if (denied && !missing.empty()) throw Failure(Exit::denied, cat("needs ", missing, ", or root"));

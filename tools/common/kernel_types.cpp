@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel_types.hpp"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <linux/btf.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <memory>
+
+#include "kit/handle.hpp"
+
+namespace kit {
+namespace {
+
+template <typename T>
+T read_as(std::string_view data, std::size_t at = 0) {
+  T value{};
+  if (at + sizeof value <= data.size()) std::memcpy(&value, data.data() + at, sizeof value);
+  return value;
+}
+
+// How many bytes follow a type's fixed part.
+std::size_t extra_bytes(const btf_type& type) {
+  std::size_t count = BTF_INFO_VLEN(type.info);
+  switch (BTF_INFO_KIND(type.info)) {
+    case BTF_KIND_INT:
+    case BTF_KIND_VAR:
+    case BTF_KIND_DECL_TAG: return 4;
+    case BTF_KIND_ARRAY: return sizeof(struct btf_array);
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION: return count * sizeof(struct btf_member);
+    case BTF_KIND_ENUM: return count * sizeof(struct btf_enum);
+    case BTF_KIND_FUNC_PROTO: return count * sizeof(struct btf_param);
+    case BTF_KIND_DATASEC: return count * sizeof(struct btf_var_secinfo);
+    case BTF_KIND_ENUM64: return count * sizeof(struct btf_enum64);
+    default: return 0;
+  }
+}
+
+// Calls `name(place)` for each reference to a string in a record, `type(id)` for each to a type that it contains; both
+// may change what they are given.
+template <typename Name, typename Type>
+void each_reference(std::string& record, Name name, Type type) {
+  auto* head = reinterpret_cast<btf_type*>(record.data());
+  char* rest = record.data() + sizeof *head;
+  auto count = BTF_INFO_VLEN(head->info);
+  name(head->name_off);
+  switch (BTF_INFO_KIND(head->info)) {
+    case BTF_KIND_PTR: head->type = 0; break;
+    case BTF_KIND_TYPEDEF:
+    case BTF_KIND_VOLATILE:
+    case BTF_KIND_CONST:
+    case BTF_KIND_RESTRICT:
+    case BTF_KIND_TYPE_TAG: type(head->type); break;
+    case BTF_KIND_ARRAY: {
+      auto* array = reinterpret_cast<struct btf_array*>(rest);
+      type(array->type);
+      type(array->index_type);
+      break;
+    }
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION:
+      for (auto* member = reinterpret_cast<struct btf_member*>(rest); count--; member++)
+        name(member->name_off), type(member->type);
+      break;
+    case BTF_KIND_ENUM:
+      for (auto* value = reinterpret_cast<struct btf_enum*>(rest); count--; value++) name(value->name_off);
+      break;
+    case BTF_KIND_ENUM64:
+      for (auto* value = reinterpret_cast<struct btf_enum64*>(rest); count--; value++) name(value->name_off);
+      break;
+    default: break;
+  }
+}
+
+// Whether CO-RE may look for a type of this kind; behind the others (FUNC_PROTO, DATASEC...) it never goes.
+bool is_data(std::uint32_t kind) {
+  switch (kind) {
+    case BTF_KIND_INT:
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION:
+    case BTF_KIND_ENUM:
+    case BTF_KIND_ENUM64:
+    case BTF_KIND_TYPEDEF: return true;
+    default: return false;
+  }
+}
+
+// BTF data that grows by types taken out of another.
+class Cutting {
+ public:
+  explicit Cutting(std::string_view strings) : old_strings_(strings) {}
+
+  // The new id of an old one; those not seen before wait to be added.
+  std::uint32_t id(std::uint32_t old) {
+    if (old == 0) return 0;
+    auto [found, is_new] = ids_.try_emplace(old, static_cast<std::uint32_t>(ids_.size() + 1));
+    if (is_new) waiting_.push_back(old);
+    return found->second;
+  }
+
+  template <typename Record>
+  std::string finish(Record record) {
+    for (; !waiting_.empty(); waiting_.pop_front()) {
+      std::string one(record(waiting_.front()));
+      each_reference(
+          one, [&](std::uint32_t& name) { name = string(name); }, [&](std::uint32_t& type) { type = id(type); });
+      types_ += one;
+    }
+    btf_header header{};
+    header.magic = BTF_MAGIC;
+    header.version = BTF_VERSION;
+    header.hdr_len = sizeof header;
+    header.type_len = header.str_off = static_cast<std::uint32_t>(types_.size());
+    header.str_len = static_cast<std::uint32_t>(strings_.size());
+    return std::string(reinterpret_cast<const char*>(&header), sizeof header) + types_ + strings_;
+  }
+
+ private:
+  std::uint32_t string(std::uint32_t old) {
+    auto [found, is_new] = names_.try_emplace(old, static_cast<std::uint32_t>(strings_.size()));
+    if (is_new && old < old_strings_.size()) strings_.append(old_strings_.data() + old).push_back('\0');
+    return found->second;
+  }
+
+  std::string_view old_strings_;
+  std::string types_, strings_ = std::string(1, '\0');
+  std::map<std::uint32_t, std::uint32_t> ids_, names_ = {{0, 0}};
+  std::deque<std::uint32_t> waiting_;
+};
+
+}  // namespace
+
+Types::Types(std::string_view data) {
+  auto header = read_as<btf_header>(data);
+  if (data.size() < sizeof header || header.magic != BTF_MAGIC || header.hdr_len > data.size()) return;
+  data.remove_prefix(header.hdr_len);
+  auto inside = [&](std::uint64_t at, std::uint64_t size) { return at + size <= data.size(); };
+  if (!inside(header.type_off, header.type_len) || !inside(header.str_off, header.str_len)) return;
+  types_ = data.substr(header.type_off, header.type_len);
+  strings_ = data.substr(header.str_off, header.str_len);
+  if (strings_.empty() || strings_.back() != '\0') types_ = {};
+}
+
+std::string_view Types::record(std::size_t at) const {
+  auto type = read_as<btf_type>(types_, at);
+  std::size_t size = sizeof type + extra_bytes(type);
+  return at + size <= types_.size() ? types_.substr(at, size) : std::string_view();
+}
+
+std::string_view Types::string(std::uint32_t place) const {
+  return place < strings_.size() ? std::string_view(strings_.data() + place) : std::string_view();
+}
+
+const std::vector<std::uint32_t>& Types::places() const {
+  if (!places_.empty()) return places_;
+  for (std::size_t at = 0; at < types_.size();) {
+    std::string_view one = record(at);
+    if (one.empty()) break;
+    places_.push_back(static_cast<std::uint32_t>(at));
+    at += one.size();
+  }
+  return places_;
+}
+
+std::uint32_t Types::place_of(std::string_view name) const {
+  // Every string stands once, between NULs; types refer to it by its place.
+  std::size_t place = strings_.find('\0' + std::string(name) + '\0');
+  return place == strings_.npos ? 0 : static_cast<std::uint32_t>(place + 1);
+}
+
+std::uint32_t Types::find(std::string_view name, std::uint32_t kind) const {
+  std::uint32_t wanted = place_of(name);
+  if (!wanted) return 0;
+  for (std::uint32_t id = 1; id <= places().size(); id++) {
+    auto type = read_as<btf_type>(types_, places()[id - 1]);
+    if (type.name_off == wanted && BTF_INFO_KIND(type.info) == kind) return id;
+  }
+  return 0;
+}
+
+std::string_view Types::name(std::uint32_t id) const {
+  if (id == 0 || id > places().size()) return {};
+  return string(read_as<btf_type>(types_, places()[id - 1]).name_off);
+}
+
+std::string Types::cut(const std::set<std::string>& names) const {
+  std::set<std::uint32_t> wanted;
+  for (const std::string& name : names)
+    if (std::uint32_t place = place_of(name)) wanted.insert(place);
+  Cutting cutting(strings_);
+  for (std::uint32_t id = 1; id <= places().size(); id++) {
+    auto type = read_as<btf_type>(types_, places()[id - 1]);
+    if (type.name_off && is_data(BTF_INFO_KIND(type.info)) && wanted.contains(type.name_off)) cutting.id(id);
+  }
+  return cutting.finish(
+      [&](std::uint32_t id) { return id <= places().size() ? record(places()[id - 1]) : std::string_view(); });
+}
+
+namespace {
+
+// A file's bytes, mapped (since 6.16) or, where it cannot be, read: a page at a time is all that older
+// kernels give.
+class FileBytes {
+ public:
+  explicit FileBytes(const char* path) {
+    Fd file(open(path, O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (!file || fstat(file.get(), &status) != 0) return;
+    auto size = static_cast<std::size_t>(status.st_size);
+    mapped_ = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (mapped_ != MAP_FAILED) {
+      bytes_ = {static_cast<const char*>(mapped_), size};
+      return;
+    }
+    read_.resize(size);
+    std::size_t have = 0;
+    for (ssize_t got; have < size && (got = read(file.get(), read_.data() + have, size - have)) > 0;)
+      have += static_cast<std::size_t>(got);
+    bytes_ = std::string_view(read_).substr(0, have);
+  }
+  FileBytes(const FileBytes&) = delete;
+  ~FileBytes() {
+    if (mapped_ != MAP_FAILED) munmap(mapped_, bytes_.size());
+  }
+  std::string_view bytes() const { return bytes_; }
+
+ private:
+  void* mapped_ = MAP_FAILED;
+  std::string read_;
+  std::string_view bytes_;
+};
+
+struct Loaded {
+  FileBytes file{"/sys/kernel/btf/vmlinux"};
+  Types types{file.bytes()};
+};
+
+std::unique_ptr<Loaded>& loaded() {
+  static std::unique_ptr<Loaded> one;
+  return one;
+}
+
+// A section of an ELF file in memory; empty if there is none.
+std::string_view section(Elf* elf, std::string_view wanted) {
+  std::size_t names = 0;
+  if (!elf || elf_getshdrstrndx(elf, &names) != 0) return {};
+  for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf, one));) {
+    GElf_Shdr header;
+    if (!gelf_getshdr(one, &header)) continue;
+    const char* name = elf_strptr(elf, names, header.sh_name);
+    if (!name || wanted != name) continue;
+    Elf_Data* data = elf_rawdata(one, nullptr);
+    return data ? std::string_view(static_cast<const char*>(data->d_buf), data->d_size) : std::string_view();
+  }
+  return {};
+}
+
+// .BTF.ext, of which no header of the kernel's tells: a header of 32-bit numbers, among them where the CO-RE
+// relocations are; those are the size of one, then for each of the program's sections its name, how many, and they.
+constexpr std::size_t core_at_word = 6, core_size_word = 7;
+
+}  // namespace
+
+const Types& KernelTypes::get() {
+  if (!loaded()) loaded() = std::make_unique<Loaded>();
+  return loaded()->types;
+}
+
+void KernelTypes::forget() { loaded().reset(); }
+
+std::set<std::string> core_types(std::string_view object) {
+  std::set<std::string> names;
+  elf_version(EV_CURRENT);
+  std::unique_ptr<Elf, decltype(&elf_end)> elf(elf_memory(const_cast<char*>(object.data()), object.size()), elf_end);
+  Types types(section(elf.get(), ".BTF"));
+  std::string_view rest = section(elf.get(), ".BTF.ext");
+  auto word = [&](std::size_t at) { return read_as<std::uint32_t>(rest, at * 4); };
+  std::size_t begin = word(1) + word(core_at_word), size = word(core_size_word);
+  if (begin > rest.size()) return names;
+  rest = rest.substr(begin, size);
+  std::size_t step = word(0);
+  if (!rest.empty()) rest.remove_prefix(4);
+  while (step && rest.size() >= 8) {
+    std::size_t count = word(1);
+    rest.remove_prefix(8);
+    for (; count && rest.size() >= step; count--, rest.remove_prefix(step)) {
+      // Past "___" a name tells apart the program's own versions of a type, which are one in the kernel.
+      std::string_view name = types.name(word(1));
+      names.emplace(name.substr(0, name.find("___")));
+    }
+  }
+  return names;
+}
+
+}  // namespace kit

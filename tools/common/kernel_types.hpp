@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The running kernel's types (BTF), looked up and cut to what a program needs without building an index of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kit {
+
+// Raw BTF data, as Documentation/bpf/btf.rst describes it; what is damaged has no types.
+class Types {
+ public:
+  Types() = default;
+  // The data must outlive this.
+  explicit Types(std::string_view data);
+  bool empty() const { return types_.empty(); }
+  // The id of the type of this name and kind (BTF_KIND_...); 0 if there is none.
+  std::uint32_t find(std::string_view name, std::uint32_t kind) const;
+  // The name of a type; empty if it has none or there is no such type.
+  std::string_view name(std::uint32_t id) const;
+  // The types of these names with all that they contain, what is behind pointers left out, as BTF data of their own.
+  std::string cut(const std::set<std::string>& names) const;
+
+ private:
+  std::uint32_t place_of(std::string_view name) const;
+  std::string_view record(std::size_t at) const;
+  std::string_view string(std::uint32_t place) const;
+  const std::vector<std::uint32_t>& places() const;
+  std::string_view types_, strings_;
+  mutable std::vector<std::uint32_t> places_;  // of the types, by id less 1
+};
+
+// The kernel's own types, /sys/kernel/btf/vmlinux. libbpf's reader takes some 10 ms and thrice the file's size in
+// memory, and then, for each type that a program mentions, 1 ms to look for others of its name.
+class KernelTypes {
+ public:
+  // Read at the first call; empty where the kernel offers none.
+  static const Types& get();
+  // Gives the memory back.
+  static void forget();
+};
+
+// The names of the types that the CO-RE relocations of a BPF object start from: the kernel must tell about those.
+std::set<std::string> core_types(std::string_view object);
+
+}  // namespace kit

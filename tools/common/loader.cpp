@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// libbpf reads the kernel's types whole, 130,000 of them, for CO-RE and again for each program that attaches by type.
+// Both are spared it, and with that half of a tool's start: CO-RE is given a file in memory with only the types that
+// the object mentions (btf_custom_path), and typed programs have a handler of ours for their sections, which looks
+// their targets up. To libbpf such a program is a raw tracepoint until it is loaded, so that it does not ask for the
+// types.
+#include "loader.hpp"
+
+#include <bpf/bpf.h>
+#include <linux/btf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernel_types.hpp"
+#include "kit/handle.hpp"
+#include "kit/kernel.hpp"
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+// How libbpf opens and loads this process's objects.
+struct Loading {
+  std::string types_path;            // for CO-RE; empty: libbpf is to look for itself
+  Fd cut;                            // the file in memory, unless --btf names one
+  std::set<std::string> core_types;  // what is to be in it
+};
+
+Loading& loading() {
+  static Loading one;
+  return one;
+}
+
+struct TypedSection {
+  const char* name;
+  bpf_attach_type attach_type;
+  const char* prefix;  // of the target's name among the types
+  std::uint32_t kind;
+};
+constexpr TypedSection typed_sections[] = {
+    {"tp_btf+", BPF_TRACE_RAW_TP, "btf_trace_", BTF_KIND_TYPEDEF},
+    {"fentry+", BPF_TRACE_FENTRY, "", BTF_KIND_FUNC},
+    {"fexit+", BPF_TRACE_FEXIT, "", BTF_KIND_FUNC},
+};
+
+// Called by libbpf when it is about to load a program of typed_sections[which].
+int prepare_typed(bpf_program* program, bpf_prog_load_opts* options, long which) {
+  const TypedSection& section = typed_sections[which];
+  Hook hook = parse_hook(bpf_program__section_name(program));
+  std::uint32_t id = KernelTypes::get().find(section.prefix + hook.target, section.kind);
+  if (!id) return -ESRCH;
+  options->attach_btf_id = id;
+  options->expected_attach_type = section.attach_type;
+  return bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
+}
+
+void take_typed_sections() {
+  static bool taken = false;
+  if (std::exchange(taken, true)) return;
+  for (long which = 0; which < std::ssize(typed_sections); which++) {
+    LIBBPF_OPTS(libbpf_prog_handler_opts, handler);
+    handler.cookie = which;
+    handler.prog_prepare_load_fn = prepare_typed;
+    const TypedSection& section = typed_sections[which];
+    libbpf_register_prog_handler(section.name, BPF_PROG_TYPE_RAW_TRACEPOINT, section.attach_type, &handler);
+  }
+}
+
+void write_core_types() {
+  Loading& l = loading();
+  if (!l.cut) return;
+  std::string types = KernelTypes::get().cut(l.core_types);
+  if (ftruncate(l.cut.get(), 0) != 0 || pwrite(l.cut.get(), types.data(), types.size(), 0) != ssize_t(types.size()))
+    throw Failure(Exit::failed, cat("cannot keep the kernel's types in memory: ", error_text(errno)));
+}
+
+constexpr std::size_t most_preallocated = 16 << 20;  // bytes of values of one map
+
+void preallocate(bpf_map* map) {
+  if (!map || bpf_map__type(map) != BPF_MAP_TYPE_HASH || !(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC)) return;
+  bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~BPF_F_NO_PREALLOC);
+  std::size_t most = std::max<std::size_t>(most_preallocated / bpf_map__value_size(map), 1);
+  if (bpf_map__max_entries(map) > most) bpf_map__set_max_entries(map, static_cast<__u32>(most));
+}
+
+// Before 6.1, where there is no struct bpf_mem_alloc, a hash map that grows allocates wherever the program happens to
+// run, which may be inside the allocator; the kernel warns of it in its log. There all entries are made beforehand.
+void suit_maps(bpf_object* object) {
+  bpf_map* map;
+  if (KernelTypes::get().find("bpf_mem_alloc", BTF_KIND_STRUCT)) return;
+  bpf_object__for_each_map(map, object) {
+    preallocate(map);
+    preallocate(bpf_map__inner_map(map));
+  }
+}
+
+}  // namespace
+
+void use_types_of(const std::string& file) {
+  Loading& l = loading();
+  l.types_path = file;
+  l.cut.reset();
+}
+
+const bpf_object_open_opts* open_options() {
+  static bpf_object_open_opts options{};
+  Loading& l = loading();
+  take_typed_sections();
+  if (l.types_path.empty() && access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+    l.cut = Fd(memfd_create("types", MFD_CLOEXEC));
+    std::string path = cat("/proc/self/fd/", l.cut.get());
+    if (access(path.c_str(), R_OK) == 0)
+      l.types_path = path;
+    else
+      l.cut.reset();  // without /proc, libbpf reads them all
+  }
+  options.sz = sizeof options;
+  options.btf_custom_path = l.types_path.empty() ? nullptr : l.types_path.c_str();
+  return &options;
+}
+
+void want_types_of(std::string_view object) {
+  if (loading().cut) loading().core_types.merge(core_types(object));
+}
+
+int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
+  write_core_types();
+  suit_maps(object);
+  int error = bpf_object__load_skeleton(skeleton);
+  KernelTypes::forget();
+  return error;
+}
+
+}  // namespace kit
