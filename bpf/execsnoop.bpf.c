@@ -224,7 +224,7 @@ int exit_tracepoint(struct syscall_trace_exit *ctx)
 
 static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long result)
 {
-	if (result >= 0 || (number != NR_EXECVE && number != NR_EXECVEAT) || current_is_compat())
+	if (result >= 0 || (number != NR_EXECVE && number != NR_EXECVEAT) || current_is_compat(current_task()))
 		return 0;
 	return on_exit(regs, number, result);
 }

@@ -315,7 +315,7 @@ static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long 
 	number &= ~X32_BIT;
 	if (number != NR_OPENAT && number != NR_OPEN && number != NR_OPENAT2 && number != NR_CREAT)
 		return 0;
-	return current_is_compat() ? 0 : on_exit(regs, number, result);
+	return current_is_compat(current_task()) ? 0 : on_exit(regs, number, result);
 }
 
 SEC("?tp_btf/sys_exit")

@@ -80,9 +80,8 @@ static __always_inline struct syscount_latency *process_latency_of(__u32 pid)
 }
 
 /* 0 where the call began before we did. The entry stays: its thread's next call needs one again. */
-static __always_inline __u64 take_latency(void)
+static __always_inline __u64 take_latency(__u32 tid)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 *start = bpf_map_lookup_elem(&starts, &tid);
 	__u64 latency;
 
@@ -135,24 +134,28 @@ static __always_inline int on_exit(__s32 number, long result)
 {
 	/* A return from a signal has put back the registers of what it interrupted, so it has no result of its own. */
 	bool failed = number != -1 && (unsigned long)result >= (unsigned long)-4095L;
+	struct task_struct *task;
 	__u64 latency = 0;
 	__u32 index;
 
+	if (!with_latency && only_failed && !failed)
+		return 0;
+	task = current_task();
 	if (with_latency)
-		latency = take_latency();
+		latency = take_latency(current_read(task, pid));
 	if (only_failed && !failed)
 		return 0;
 	if (only_error && (!failed || result != -only_error))
 		return 0;
-	index = syscount_index(number, current_is_compat());
+	index = syscount_index(number, current_is_compat(task));
 	if (only_some && (index >= SYSCOUNT_CALLS || !wanted[index]))
 		return 0;
-	if (!filter_current())
+	if (!filter_current_task(task))
 		return 0;
 	if (with_latency && !latency)
 		return 0;
 	if (per_process)
-		count_process(filter_current_ids().pid, failed, latency);
+		count_process(filter_ids_of_current(task).pid, failed, latency);
 	else
 		count_call(index, failed, latency);
 	return 0;
@@ -173,7 +176,8 @@ enum {
 
 static __always_inline int on_enter(long number)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	struct task_struct *task = current_task();
+	__u32 tid = current_read(task, pid);
 	__u64 *start, now;
 
 	/* Those two never return; the thread takes its entry with it. */
@@ -181,7 +185,7 @@ static __always_inline int on_enter(long number)
 		bpf_map_delete_elem(&starts, &tid);
 		return 0;
 	}
-	if (!filter_current())
+	if (!filter_current_task(task))
 		return 0;
 	now = bpf_ktime_get_ns();
 	start = bpf_map_lookup_elem(&starts, &tid);

@@ -13,6 +13,10 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/* A member of what current_task() returned: read without a call where that is a typed pointer. */
+#define current_read(task, member) \
+	(kernel_has_helper(get_current_task_btf) ? (task)->member : BPF_CORE_READ(task, member))
+
 /* Since 6.1 (c54b5b8a4f0a) a cgroup's ancestors are pointers; before, from 4.18 on, they were ids. */
 struct cgroup___ids {
 	__u64 ancestor_ids[0];
@@ -76,17 +80,10 @@ static __always_inline struct pt_regs *entry_regs(void)
 /* The same of registers that are a typed argument of the program: read without a call. */
 #define SYSCALL_NUMBER_TYPED(regs) ((__s32)(regs)->SYSCALL_NUMBER_MEMBER)
 
-/* Whether the current task's system call is one of the 32-bit ABI of a 64-bit kernel. */
-static __always_inline bool current_is_compat(void)
+/* Whether the system call of the current task is one of the 32-bit ABI of a 64-bit kernel. */
+static __always_inline bool current_is_compat(struct task_struct *task)
 {
-	struct task_struct *task;
-
-	if (kernel_has_helper(get_current_task_btf)) {
-		task = bpf_get_current_task_btf();
-		return (task->COMPAT_WORD >> COMPAT_BIT) & 1;
-	}
-	task = (struct task_struct *)bpf_get_current_task();
-	return (BPF_CORE_READ(task, COMPAT_WORD) >> COMPAT_BIT) & 1;
+	return (current_read(task, COMPAT_WORD) >> COMPAT_BIT) & 1;
 }
 
 #endif
