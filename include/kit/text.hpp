@@ -71,5 +71,8 @@ std::optional<std::uint64_t> parse_number(std::string_view text);
 // "1.5s", "20ms": as short as it stays exact to three digits.
 std::string duration_text(std::uint64_t ns);
 std::string size_text(std::uint64_t bytes);
+// Rounded to three digits: "1.02us", "65.5K".
+std::string rounded_duration(std::uint64_t ns);
+std::string rounded_size(std::uint64_t bytes);
 
 }  // namespace kit

@@ -245,6 +245,12 @@ TEST_CASE("the first and the last line of JSON") {
   CHECK_FALSE(nlohmann::json::parse(out.text()).contains("command"));
 }
 
+static std::string zero_bars(const std::vector<std::string>& ranges) {
+  std::string out;
+  for (const std::string& range : ranges) out += range + std::string(33 - range.size(), ' ') + "0\n";
+  return out;
+}
+
 TEST_CASE("histograms") {
   kit::Slots slots;
   for (std::uint64_t value : {1, 5, 5, 1000}) slots.add(kit_slot(value), 1);
@@ -278,10 +284,39 @@ TEST_CASE("histograms") {
 
   Trial text(Output::text);
   text.sink->histogram(histogram, {});
-  std::string bars = text.take();
-  CHECK(bars.find("disk = sd,a\n") != bars.npos);
-  CHECK(bars.find("[4, 7]                    2 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n") != bars.npos);
-  CHECK(bars.find("[512, 1023]               1 ") != bars.npos);
+  CHECK(text.take() ==
+        "disk = sd,a\n"
+        "latency                      COUNT\n"
+        "[1ns, 2ns)                       1 @@@@@@@@@@@@@@@@@@@@\n"
+        "[2ns, 4ns)                       0\n"
+        "[4ns, 8ns)                       2 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n" +
+            zero_bars(
+                {"[8ns, 16ns)", "[16ns, 32ns)", "[32ns, 64ns)", "[64ns, 128ns)", "[128ns, 256ns)", "[256ns, 512ns)"}) +
+            "[512ns, 1.02us)                  1 @@@@@@@@@@@@@@@@@@@@\n"
+            "count 4  p50 5ns  p90 1.02us  p99 1.02us  p99.9 1.02us\n");
+}
+
+TEST_CASE("percentiles are at most the largest value, and none is said of nothing") {
+  kit::Slots slots, empty;
+  slots.add(kit_slot(1'000'000), 10);
+  Trial json(Output::json), text(Output::text);
+  kit::Histogram one{.name = "size", .unit = "bytes", .key = {}, .slots = slots, .sum = {}, .max = 1'000'000};
+  json.sink->histogram(one, {});
+  CHECK(nlohmann::json::parse(json.take())["p999"] == 1'000'000);
+  kit::Histogram none{.name = "size", .unit = "bytes", .key = {}, .slots = empty, .sum = 0, .max = {}};
+  json.sink->histogram(none, {});
+  auto made = nlohmann::json::parse(json.take());
+  for (const char* key : {"p50", "p90", "p99", "p999", "max"}) CHECK(made[key].is_null());
+  CHECK(made["count"] == 0);
+  text.sink->histogram(one, {});
+  text.sink->histogram(none, {});
+  CHECK(text.take() ==
+        "size                         COUNT\n"
+        "[512K, 1M)                      10 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n"
+        "count 10  p50 977K  p90 977K  p99 977K  p99.9 977K  max 977K\n"
+        "\n"
+        "size                         COUNT\n"
+        "count 0\n");
 }
 
 TEST_CASE("an empty histogram, and one of the largest values") {

@@ -28,6 +28,24 @@ UnitScale scale(Unit unit) {
   return {1, 0};
 }
 
+// What is said of a histogram besides its buckets.
+struct Share {
+  std::string_view heading, key;
+  double fraction;
+};
+constexpr Share shares[] = {{"p50", "p50", 0.5}, {"p90", "p90", 0.9}, {"p99", "p99", 0.99}, {"p99.9", "p999", 0.999}};
+
+// Never above the largest value, where that is known: a bucket is wider.
+std::uint64_t share_of(const Histogram& histogram, const Share& share) {
+  return std::min(histogram.slots.percentile(share.fraction), histogram.max.value_or(UINT64_MAX));
+}
+
+// A value of a histogram to three digits: "1.02us", "4K", "65.5us".
+std::string quantity(std::string_view unit, std::uint64_t value) {
+  if (unit == "ns") return rounded_duration(value);
+  return unit == "bytes" ? rounded_size(value) : cat(value);
+}
+
 // A value as text and CSV show it. `time` is how to write the time cells.
 template <typename Time>
 void append_plain(std::string& out, const Cell& cell, Time time) {
@@ -79,6 +97,7 @@ class TextSink : public Sink {
 
   void report(std::uint64_t interval, std::uint64_t time, bool partial) override {
     std::string& out = out_.text();
+    histograms_ = false;
     if (!reports_) return;
     if (interval > 1) out += '\n';
     if (time_ != TimeStyle::none) {
@@ -108,12 +127,15 @@ class TextSink : public Sink {
 
   void histogram(const Histogram& histogram, const RowMark&) override {
     std::string& out = out_.text();
+    if (std::exchange(histograms_, true)) out += '\n';
+    std::string keys;
     for (const auto& [name, cell] : histogram.key) {
-      out += cat('\n', name, " = ");
-      append_plain(out, cell, [](std::uint64_t) {});
+      keys += cat(keys.empty() ? "" : ", ", name, " = ");
+      append_plain(keys, cell, [](std::uint64_t) {});
     }
-    out += '\n';
+    if (!keys.empty()) out += keys + '\n';
     append_bars(out, histogram);
+    append_summary(out, histogram);
   }
 
   void end(const End&) override {}
@@ -151,7 +173,7 @@ class TextSink : public Sink {
   }
 
   // A bar for each power of two between the first and the last that have any.
-  void append_bars(std::string& out, const Histogram& histogram) {
+  static void append_bars(std::string& out, const Histogram& histogram) {
     std::vector<std::uint64_t> powers(65);
     const auto& counts = histogram.slots.counts();
     for (unsigned slot = 0; slot < counts.size(); slot++)
@@ -160,18 +182,39 @@ class TextSink : public Sink {
     auto first = std::find_if(powers.begin(), powers.end(), any);
     auto last = std::find_if(powers.rbegin(), powers.rend(), any).base();
     std::uint64_t most = *std::max_element(powers.begin(), powers.end());
+    append_cell(out, histogram.name, 24, false);
+    out += "     COUNT\n";
     for (auto power = first; power < last; ++power) {
       auto index = power - powers.begin();
-      std::uint64_t low = index ? std::uint64_t{1} << (index - 1) : 0, high = index ? low * 2 - 1 : 0;
-      std::string range = cat('[', low, ", ", high, ']');
-      out += cat(range, std::string(range.size() < 26 ? 26 - range.size() : 1, ' '), *power, ' ');
-      out.append(*power * 40 / std::max<std::uint64_t>(most, 1), '@');
-      out += '\n';
+      std::uint64_t low = index ? std::uint64_t{1} << (index - 1) : 0, high = index ? low * 2 : 1;
+      std::string below = high ? quantity(histogram.unit, high) : "";
+      append_cell(out, cat('[', quantity(histogram.unit, low), ", ", below, ')'), 24, false);
+      append_cell(out, cat(*power), 10, true);
+      // A part of a step shows that there is something.
+      std::size_t length =
+          most ? static_cast<std::size_t>(static_cast<double>(*power) / static_cast<double>(most) * 40) : 0;
+      out += cat(*power ? " " : "", std::string(*power ? std::max<std::size_t>(length, 1) : 0, '@'), '\n');
     }
   }
 
+  static void append_summary(std::string& out, const Histogram& histogram) {
+    std::uint64_t count = histogram.slots.count();
+    out += cat("count ", count);
+    for (const Share& share : shares)
+      if (count) out += cat("  ", share.heading, ' ', quantity(histogram.unit, share_of(histogram, share)));
+    if (count && histogram.max) out += cat("  max ", quantity(histogram.unit, *histogram.max));
+    out += '\n';
+  }
+
+  static void append_cell(std::string& out, std::string_view text, std::size_t room, bool right) {
+    std::size_t have = width(text), pad = have < room ? room - have : 0;
+    if (right) out.append(pad, ' ');
+    out += text;
+    if (!right) out.append(pad, ' ');
+  }
+
   TimeStyle time_;
-  bool reports_;
+  bool reports_, histograms_ = false;  // histograms_: one was shown in this report
   OutputBuffer& out_;
   Clock clock_;
   std::uint64_t previous_ = 0;
@@ -225,10 +268,8 @@ class JsonSink : public Sink {
     if (!keys.empty()) out += keys.substr(1);
     out += cat("},\"count\":", slots.count());
     append_member(out, "sum", histogram.sum ? Cell::count(*histogram.sum) : Cell::unknown());
-    append_member(out, "p50", Cell::count(slots.percentile(0.5)));
-    append_member(out, "p90", Cell::count(slots.percentile(0.9)));
-    append_member(out, "p99", Cell::count(slots.percentile(0.99)));
-    append_member(out, "p999", Cell::count(slots.percentile(0.999)));
+    for (const Share& share : shares)
+      append_member(out, share.key, slots.count() ? Cell::count(share_of(histogram, share)) : Cell::unknown());
     append_member(out, "max", histogram.max ? Cell::count(*histogram.max) : Cell::unknown());
     out += ",\"buckets\":[";
     bool first = true;

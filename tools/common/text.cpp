@@ -311,6 +311,34 @@ std::string duration_text(std::uint64_t ns) {
   return "0s";
 }
 
+namespace {
+
+// To three digits, in the largest unit of which it is at least one.
+std::string rounded(double number, std::span<const Unit> largest_first) {
+  for (const Unit& unit : largest_first) {
+    double count = number / unit.factor;
+    if (count < 1 && unit.factor > 1) continue;
+    std::string out;
+    append_decimal(out, count, unit.factor == 1 || count >= 100 ? 0 : count >= 10 ? 1 : 2);
+    if (out.find('.') != out.npos) out.erase(out.find_last_not_of('0') + 1);
+    if (out.back() == '.') out.pop_back();
+    return out + std::string(unit.name);
+  }
+  return "0";
+}
+
+}  // namespace
+
+std::string rounded_duration(std::uint64_t ns) {
+  static constexpr Unit units[] = {{"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}};
+  return rounded(static_cast<double>(ns), units);
+}
+
+std::string rounded_size(std::uint64_t bytes) {
+  static constexpr Unit units[] = {{"G", 1073741824.0}, {"M", 1048576.0}, {"K", 1024.0}, {"", 1}};
+  return rounded(static_cast<double>(bytes), units);
+}
+
 std::string size_text(std::uint64_t bytes) {
   if (bytes >= 1u << 30 && bytes % (1u << 30) == 0) return cat(bytes >> 30, "G");
   if (bytes >= 1u << 20 && bytes % (1u << 20) == 0) return cat(bytes >> 20, "M");
