@@ -47,7 +47,7 @@ std::string in_child(const std::function<bool()>& trial, const char* otherwise) 
 std::string lacks_root() { return geteuid() == 0 ? "" : "needs root"; }
 
 // A program of two instructions: returns 0.
-int load_nothing(bpf_prog_type type, const bpf_prog_load_opts* options) {
+int load_nothing(bpf_prog_type type, bpf_prog_load_opts* options) {
   const bpf_insn program[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
                               {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   return bpf_prog_load(type, "trial", "GPL", program, 2, options);
