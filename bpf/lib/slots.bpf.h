@@ -14,4 +14,13 @@ static __always_inline void slots_add(__u32 *slots, __u64 value)
 		__sync_fetch_and_add(&slots[slot], 1);
 }
 
+/* Two at once on different CPUs may leave the smaller as the largest; the reader sees in the slots that it is not. */
+static __always_inline void histogram_add(struct kit_histogram *histogram, __u64 value)
+{
+	slots_add(histogram->slots, value);
+	__sync_fetch_and_add(&histogram->sum, value);
+	if (value > histogram->max)
+		histogram->max = value;
+}
+
 #endif

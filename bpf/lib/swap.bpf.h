@@ -34,4 +34,18 @@ static __always_inline void *swapped_map(void *slot)
 	return bpf_map_lookup_elem(slot, &zero);
 }
 
+/* The entry of a key in the map in use, made from `first` if there is none; NULL, and counted, if there is no room. */
+#define SWAPPED_ENTRY(name, key, first)                                              \
+	({                                                                           \
+		void *map_ = swapped_map(&(name));                                   \
+		typeof(first) entry_ = map_ ? bpf_map_lookup_elem(map_, key) : NULL; \
+		if (map_ && !entry_) {                                               \
+			bpf_map_update_elem(map_, key, first, BPF_NOEXIST);          \
+			entry_ = bpf_map_lookup_elem(map_, key);                     \
+			if (!entry_)                                                 \
+				count_lost(map_full__##name);                        \
+		}                                                                    \
+		(void *)entry_;                                                      \
+	})
+
 #endif

@@ -31,6 +31,8 @@ class CaptureWriter {
   // The report of which the snapshots before are the content.
   void report(std::uint64_t time, bool partial);
   void end(const Losses& lost, const std::optional<CommandEnd>& command);
+  // What a number was called when it was shown: behind the record that it is in.
+  void name(const std::string& kind, std::uint64_t number, const std::string& text);
   // Writes what is still held back, so that a run that is killed leaves what it saw.
   void flush();
 
@@ -49,19 +51,22 @@ class CaptureReader {
   const CaptureHeader& header() const { return header_; }
 
   struct Chunk {
-    enum Kind : std::uint32_t { record = 1, snapshot = 2, report = 3, end = 4 } kind;
+    enum Kind : std::uint32_t { record = 1, snapshot = 2, report = 3, end = 4, name = 5 } kind;
     std::string_view bytes;
   };
   // The next one; false at the end of the file. Throws Failure where the file is cut short.
   bool next(Chunk& chunk);
+  // Back to the first one.
+  void rewind() { at_ = begin_; }
 
   static void parse_snapshot(std::string_view bytes, std::string& map, std::vector<RawEntry>& entries);
   static void parse_report(std::string_view bytes, std::uint64_t& time, bool& partial);
+  static void parse_name(std::string_view bytes, std::string& kind, std::uint64_t& number, std::string& text);
   static void parse_end(std::string_view bytes, Losses& lost, std::optional<CommandEnd>& command);
 
  private:
   std::string path_, bytes_;
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, begin_ = 0;
   CaptureHeader header_;
 };
 

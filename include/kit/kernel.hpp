@@ -48,6 +48,8 @@ std::string missing_capabilities();
 std::vector<std::string> function_aliases(std::string_view name, const std::vector<std::string>& symbols);
 // CPUs that are on line, from the kernel's list format ("0-3,8").
 std::vector<int> online_cpus();
+// How many arguments the running kernel gives to programs at a tracepoint; 0 if it has none of that name, or no BTF.
+std::uint32_t tracepoint_arguments(std::string_view tracepoint);
 // The first line of a small file of /proc or /sys, without its newline; empty if it cannot be read.
 std::string read_line(const std::string& path);
 std::string kernel_release();

@@ -96,6 +96,12 @@ class Options {
   Options& details(std::string paragraph);
   // The table whose keys --help states.
   Options& shows(const Columns& columns);
+  // A histogram: its name and unit, what is counted, and its keys, each with a phrase.
+  struct Counts {
+    std::string name, unit, about;
+    std::vector<std::pair<std::string, std::string>> keys;
+  };
+  Options& shows(Counts counts);
 
   // Reads the command line. Prints and throws Finished for --help and the like; throws Failure (usage).
   Settings parse(int argc, char** argv);
@@ -107,6 +113,7 @@ class Options {
   const std::vector<Example>& examples() const { return examples_; }
   const std::vector<std::string>& paragraphs() const { return details_; }
   const Columns* columns() const { return columns_; }
+  const std::vector<Counts>& histograms() const { return histograms_; }
   // The command line as it was given, for captures.
   const std::string& given() const { return given_; }
 
@@ -125,6 +132,7 @@ class Options {
   std::vector<Example> examples_;
   std::vector<std::string> details_;
   const Columns* columns_ = nullptr;
+  std::vector<Counts> histograms_;
   int next_key_ = 1000;
 };
 

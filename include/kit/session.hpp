@@ -66,6 +66,11 @@ class Session {
   // Where the run's records come from: "x86_64", "arm64".
   const std::string& arch() const;
   const Settings& settings() const;
+  // Whether the plan took this way of an event; also of the run that is replayed.
+  bool takes(const std::string& event, const std::string& way) const;
+  // What a number of this kind ("disk") is called: asked of `find`, again after a second, for names change hands; kept
+  // in captures, and known from there in replays. The last name stays when there is none any more.
+  std::string name(const std::string& kind, std::uint64_t number, const std::function<std::string()>& find) const;
 
  private:
   friend class Report;
@@ -104,6 +109,8 @@ class Report {
     show_row(table, &row);
   }
   void histogram(const Histogram& histogram);
+  // One that a program kept.
+  void histogram(const std::string& name, const std::string& unit, Histogram::Key key, const kit_histogram& kept);
 
  private:
   friend class Session;

@@ -56,9 +56,10 @@ struct RowMark {
 };
 
 struct Histogram {
+  using Key = std::vector<std::pair<std::string, Cell>>;
   std::string name;  // of what is measured
   std::string unit;  // "ns", "bytes"
-  std::vector<std::pair<std::string, Cell>> key;
+  Key key;
   const Slots& slots;
   std::optional<std::uint64_t> sum, max;
 };

@@ -22,7 +22,10 @@ class Slots {
   void add_all(const Number* slots) {
     for (unsigned i = 0; i < KIT_SLOTS; i++) counts_[i] += slots[i];
   }
+  void add(const kit_histogram& histogram) { add_all(histogram.slots); }
   std::uint64_t count() const;
+  // The least that the largest value can be; 0 for an empty histogram.
+  std::uint64_t largest_first() const;
   // The value that `fraction` (0 to 1) of all are at or below: where the slot is reached, in proportion through it, so
   // off by at most the slot's width (12.5 % of the value). 0 for an empty histogram.
   std::uint64_t percentile(double fraction) const;

@@ -9,10 +9,10 @@ namespace {
 
 // What every letter stands for. A new one is added here once, for all tools to come.
 const std::map<char, std::string> letters = {
-    {'?', "help"},        {'D', "per-disk"}, {'K', "kernel-stacks"}, {'L', "latency"},  {'P', "per-process"},
-    {'U', "user-stacks"}, {'V', "version"},  {'a', "all"},           {'d', "duration"}, {'i', "interval"},
-    {'n', "count"},       {'o', "output"},   {'p', "pid"},           {'t', "tid"},      {'u', "user"},
-    {'v', "verbose"},     {'x', "failed"},
+    {'O', "per-operation"}, {'Q', "queue"},       {'?', "help"},        {'D', "per-disk"}, {'K', "kernel-stacks"},
+    {'L', "latency"},       {'P', "per-process"}, {'U', "user-stacks"}, {'V', "version"},  {'a', "all"},
+    {'d', "duration"},      {'i', "interval"},    {'n', "count"},       {'o', "output"},   {'p', "pid"},
+    {'t', "tid"},           {'u', "user"},        {'v', "verbose"},     {'x', "failed"},
 };
 
 // Where a tool's letter means something else because hands know it so.

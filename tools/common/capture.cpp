@@ -120,6 +120,14 @@ void CaptureWriter::report(std::uint64_t time, bool partial) {
   chunk(CaptureReader::Chunk::report, bytes);
 }
 
+void CaptureWriter::name(const std::string& kind, std::uint64_t number, const std::string& text) {
+  std::string bytes;
+  put_text(bytes, kind);
+  put(bytes, number);
+  put_text(bytes, text);
+  chunk(CaptureReader::Chunk::name, bytes);
+}
+
 void CaptureWriter::end(const Losses& lost, const std::optional<CommandEnd>& command) {
   std::string bytes;
   put(bytes, static_cast<std::uint8_t>(command.has_value()));
@@ -156,7 +164,7 @@ CaptureReader::CaptureReader(const std::string& path, const std::string& tool, s
   if (header_.layout != layout)
     throw Failure(Exit::failed, cat(path, " was recorded by ", tool, ' ', start.version,
                                     ", whose records are laid out otherwise; replay it with that version"));
-  at_ = bytes_.size() - cursor.left();
+  at_ = begin_ = bytes_.size() - cursor.left();
 }
 
 bool CaptureReader::next(Chunk& chunk) {
@@ -181,6 +189,13 @@ void CaptureReader::parse_report(std::string_view bytes, std::uint64_t& time, bo
   Cursor cursor(bytes);
   time = cursor.number<std::uint64_t>();
   partial = cursor.number<std::uint8_t>();
+}
+
+void CaptureReader::parse_name(std::string_view bytes, std::string& kind, std::uint64_t& number, std::string& text) {
+  Cursor cursor(bytes);
+  kind = cursor.text();
+  number = cursor.number<std::uint64_t>();
+  text = cursor.text();
 }
 
 void CaptureReader::parse_end(std::string_view bytes, Losses& lost, std::optional<CommandEnd>& command) {

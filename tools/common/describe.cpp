@@ -163,6 +163,13 @@ std::string manual(const Options& options, const std::string& program) {
       out += cat(".TP\n\\fB", roff(column.heading), "\\fR (", roff(column.key), ")\n", roff(column.about), '\n');
     out += ".PP\nIn text, ? is a value that is not known, n/a one that this kernel has no source for, and \\- none.\n";
   }
+  for (const auto& [name, unit, counted, keys] : options.histograms()) {
+    out += cat(".SH OUTPUT\nHistograms, called ", roff(name), ", in ", unit, ": ", roff(counted),
+               ". In text a bar for each power of two, then the count, percentiles and the largest value; in JSON "
+               "count, sum, p50, p90, p99, p999, max and buckets, each with min, max and count; in CSV a row for each "
+               "bucket.\n");
+    for (const auto& [key, meaning] : keys) out += cat(".TP\n\\fB", roff(key), "\\fR\n", roff(meaning), '\n');
+  }
   if (!options.examples().empty()) out += ".SH EXAMPLES\n";
   for (const auto& example : options.examples())
     out += cat(".TP\n\\fB", roff(example.command), "\\fR\n", roff(example.meaning), '\n');

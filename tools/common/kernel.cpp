@@ -269,6 +269,10 @@ std::vector<int> online_cpus() {
   return cpus;
 }
 
+std::uint32_t tracepoint_arguments(std::string_view tracepoint) {
+  return KernelTypes::get().tracepoint_arguments(tracepoint);
+}
+
 std::string read_line(const std::string& path) {
   std::ifstream file(path);
   std::string line;

@@ -190,6 +190,18 @@ std::string_view Types::name(std::uint32_t id) const {
   return string(read_as<btf_type>(types_, places()[id - 1]).name_off);
 }
 
+std::uint32_t Types::tracepoint_arguments(std::string_view tracepoint) const {
+  std::uint32_t id = find("btf_trace_" + std::string(tracepoint), BTF_KIND_TYPEDEF);
+  // A typedef of a pointer to a function, whose own first argument is what the kernel keeps for itself.
+  for (int step = 0; step < 3 && id && id <= places().size(); step++) {
+    auto type = read_as<btf_type>(types_, places()[id - 1]);
+    if (BTF_INFO_KIND(type.info) == BTF_KIND_FUNC_PROTO)
+      return std::max<std::uint32_t>(BTF_INFO_VLEN(type.info), 1) - 1;
+    id = type.type;
+  }
+  return 0;
+}
+
 std::string Types::cut(const std::set<std::string>& names) const {
   std::set<std::uint32_t> wanted;
   for (const std::string& name : names)

@@ -22,6 +22,8 @@ class Types {
   std::uint32_t find(std::string_view name, std::uint32_t kind) const;
   // The name of a type; empty if it has none or there is no such type.
   std::string_view name(std::uint32_t id) const;
+  // How many arguments a tracepoint's programs get, by its prototype (btf_trace_NAME); 0 if there is no such.
+  std::uint32_t tracepoint_arguments(std::string_view tracepoint) const;
   // The types of these names with all that they contain, what is behind pointers left out, as BTF data of their own.
   std::string cut(const std::set<std::string>& names) const;
 

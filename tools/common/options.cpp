@@ -175,6 +175,11 @@ Options& Options::shows(const Columns& columns) {
   return *this;
 }
 
+Options& Options::shows(Counts counts) {
+  histograms_.push_back(std::move(counts));
+  return *this;
+}
+
 void Options::declare_common(Settings& settings) {
   std::size_t own = options_.size();
   declare_run(settings);
@@ -348,6 +353,10 @@ std::string explain(const Options& options, const std::vector<char*>& words, std
   return "cannot make sense of the options; --help lists them";
 }
 
+std::string key_line(std::string_view key, std::string_view about) {
+  return cat("  ", key, std::string(key.size() < 14 ? 14 - key.size() : 1, ' '), about, "\n");
+}
+
 std::string help_text(const Options& options) {
   std::string text = options.about();
   for (const auto& paragraph : options.paragraphs()) text += cat("\n\n", paragraph);
@@ -356,9 +365,14 @@ std::string help_text(const Options& options) {
   for (const auto& example : options.examples()) text += cat("  ", example.command, "\n      ", example.meaning, "\n");
   if (options.columns()) {
     text += "\nKeys of a JSON row and columns of CSV:\n";
-    for (const Column& column : options.columns()->columns())
-      text += cat("  ", column.key, std::string(column.key.size() < 14 ? 14 - column.key.size() : 1, ' '), column.about,
-                  "\n");
+    for (const Column& column : options.columns()->columns()) text += key_line(column.key, column.about);
+  }
+  for (const auto& [name, unit, about, keys] : options.histograms()) {
+    text += cat("\nKeys of a JSON histogram:\n", key_line("name", cat(name, ": ", about)), key_line("unit", unit));
+    for (const auto& [key, meaning] : keys) text += key_line(cat("key.", key), meaning);
+    text += key_line("count, sum, p50, p90, p99, p999, max", "of all");
+    text += key_line("buckets", "those that have any: the least and the largest value (min, max), and the count");
+    text += "In CSV a row for each bucket, with its min, max and count.\n";
   }
   text +=
       "\nA duration is a number with ns, us, ms, s, m or h; a size takes K, M, G. Filters are decided in the kernel; "

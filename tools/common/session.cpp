@@ -30,6 +30,7 @@ constexpr std::uint64_t storm_gather_ns = 1 * ms;
 // How often, at least, the ring and the counters of losses are looked at.
 constexpr std::uint64_t look_every_ns = 1000 * ms;
 constexpr std::size_t default_buffer = 4 << 20;
+constexpr std::uint64_t name_lasts_ns = 1000 * ms;
 
 bool verbose = false;
 
@@ -96,6 +97,11 @@ struct Session::State {
   std::map<std::string, SwappedMap> swapped;
   std::map<std::string, GrowingArray> growing;
   std::map<std::string, std::vector<RawEntry>> snapshots;  // replayed
+  struct Name {
+    std::string text;
+    std::uint64_t asked = 0;  // ns since boot; 0: never
+  };
+  std::map<std::pair<std::string, std::uint64_t>, Name> names;
   Losses replayed_lost;
   std::optional<CommandEnd> replayed_command;
 
@@ -124,6 +130,8 @@ struct Session::State {
 
   void begin(const Columns* columns);
   void end_when_due();
+  void replay_name(std::string_view chunk, bool anew);
+  void replay_first_names();
   void replay_records(const std::function<void(const kit_head&, bool late)>& each);
   void replay_reports(const std::function<void(std::uint64_t time, bool partial)>& report);
   int finish(bpf_object* object);
@@ -149,6 +157,24 @@ Session::~Session() = default;
 
 const std::string& Session::arch() const { return state_->header.start.arch; }
 const Settings& Session::settings() const { return state_->settings; }
+
+bool Session::takes(const std::string& event, const std::string& way) const {
+  return state_->header.start.plan.find(cat("{\"event\":\"", event, "\",\"way\":\"", way, '"')) != std::string::npos;
+}
+
+std::string Session::name(const std::string& kind, std::uint64_t number,
+                          const std::function<std::string()>& find) const {
+  State& s = *state_;
+  State::Name& known = s.names[{kind, number}];
+  std::uint64_t now = boot_time();
+  if (s.replay || (known.asked && now - known.asked < name_lasts_ns)) return known.text;
+  known.asked = now;
+  std::string text = find();
+  if (text.empty() || text == known.text) return known.text;
+  known.text = text;
+  if (s.capture) s.capture->name(kind, number, text);
+  return text;
+}
 
 namespace {
 
@@ -179,6 +205,7 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
     s.replay = std::make_unique<CaptureReader>(s.settings.replay, s.options.name(),
                                                layout_hash(object, layout_prefix(s.options)));
     s.header = s.replay->header();
+    s.replay_first_names();
     return;
   }
   AttachPlan plan = given;
@@ -428,6 +455,22 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
   }
 }
 
+void Session::State::replay_name(std::string_view chunk, bool anew) {
+  std::string kind, text;
+  std::uint64_t number = 0;
+  CaptureReader::parse_name(chunk, kind, number, text);
+  Name& known = names[{kind, number}];
+  if (anew || known.text.empty()) known.text = text;
+}
+
+// A name is found when a row asks for it, and so stands behind the record: the first of each number is read before all.
+void Session::State::replay_first_names() {
+  CaptureReader::Chunk chunk;
+  while (replay->next(chunk))
+    if (chunk.kind == CaptureReader::Chunk::name) replay_name(chunk.bytes, false);
+  replay->rewind();
+}
+
 void Session::State::replay_records(const std::function<void(const kit_head&, bool late)>& each) {
   CaptureReader::Chunk chunk;
   std::string aligned;
@@ -438,6 +481,7 @@ void Session::State::replay_records(const std::function<void(const kit_head&, bo
       CaptureReader::parse_end(chunk.bytes, replayed_lost, replayed_command);
       whole = true;
     }
+    if (chunk.kind == CaptureReader::Chunk::name) replay_name(chunk.bytes, true);
     if (chunk.kind != CaptureReader::Chunk::record || full) continue;
     Reorder one;  // checks that the record is one
     if (!one.add(chunk.bytes)) throw Failure(Exit::failed, "the capture is damaged: a record is too short");
@@ -463,6 +507,8 @@ void Session::State::replay_reports(const std::function<void(std::uint64_t time,
     } else if (chunk.kind == CaptureReader::Chunk::report) {
       CaptureReader::parse_report(chunk.bytes, time, partial);
       if (!full) report(time, partial);
+    } else if (chunk.kind == CaptureReader::Chunk::name) {
+      replay_name(chunk.bytes, true);
     } else if (chunk.kind == CaptureReader::Chunk::end) {
       CaptureReader::parse_end(chunk.bytes, replayed_lost, replayed_command);
       whole = true;
@@ -508,6 +554,19 @@ void Report::show_row(const Columns& columns, const void* row) {
   columns.cells(row, state_.cells);
   state_.sink->row(columns, state_.cells, state_.mark);
   state_.rows++;
+}
+
+void Report::histogram(const std::string& name, const std::string& unit, Histogram::Key key,
+                       const kit_histogram& kept) {
+  Slots slots;
+  slots.add(kept);
+  histogram(
+      {.name = name,
+       .unit = unit,
+       .key = std::move(key),
+       .slots = slots,
+       .sum = kept.sum,
+       .max = slots.count() ? std::optional(std::max<std::uint64_t>(kept.max, slots.largest_first())) : std::nullopt});
 }
 
 void Report::histogram(const Histogram& histogram) {

@@ -21,6 +21,12 @@ std::uint64_t Slots::count() const {
   return sum;
 }
 
+std::uint64_t Slots::largest_first() const {
+  for (unsigned slot = KIT_SLOTS; slot-- > 0;)
+    if (counts_[slot]) return slot_first(slot);
+  return 0;
+}
+
 std::uint64_t Slots::percentile(double fraction) const {
   auto rank = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count())));
   if (rank == 0) rank = 1;

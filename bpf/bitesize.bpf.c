@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Counts block I/O by how large it is, for each process that submits it. */
+#include "lib/block.bpf.h"
+#include "lib/slots.bpf.h"
+#include "lib/swap.bpf.h"
+
+#include "bitesize.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool per_disk, per_operation;
+
+SWAPPED_MAP(sizes, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 8192, struct bitesize_key, struct bitesize_sizes);
+LOST_COUNTER(map_full__sizes);
+
+static const struct bitesize_sizes no_sizes;
+
+static __always_inline void on_block_io(const struct block_io *io, __u64 now)
+{
+	bool known = io->state & BLOCK_KNOWN;
+	struct bitesize_key key = { .pid = known ? io->pid : KIT_NO_PID };
+	struct bitesize_sizes *sizes_of;
+
+	if (per_disk)
+		key.disk = io->disk;
+	if (per_operation)
+		key.operation = BLOCK_OP(io);
+	sizes_of = SWAPPED_ENTRY(sizes, &key, &no_sizes);
+	if (!sizes_of)
+		return;
+	if (known && !sizes_of->comm[0])
+		__builtin_memcpy(sizes_of->comm, io->comm, sizeof(sizes_of->comm));
+	histogram_add(&sizes_of->bytes, io->bytes);
+}
