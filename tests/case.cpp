@@ -165,11 +165,21 @@ std::string lacks_pidns() {
   return in_child([] { return unshare(CLONE_NEWPID) == 0; }, "no PID namespace can be made");
 }
 
+std::string lacks_zram() {
+  return access("/sys/class/zram-control/hot_add", R_OK) == 0 ? "" : because("zram devices cannot be made");
+}
+std::string lacks_device_mapper() {
+  return access("/dev/mapper/control", R_OK | W_OK) == 0 ? "" : because("there is no device-mapper");
+}
+
 const std::map<std::string_view, std::string (*)()> features = {
-    {"root", lacks_root},     {"bpf", lacks_bpf},         {"btf", lacks_btf},
-    {"kprobe", lacks_kprobe}, {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
-    {"loop", lacks_loop},     {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
-    {"userns", lacks_userns}, {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
+    {"root", lacks_root},         {"bpf", lacks_bpf},
+    {"btf", lacks_btf},           {"kprobe", lacks_kprobe},
+    {"fentry", lacks_fentry},     {"tracefs", lacks_tracefs},
+    {"loop", lacks_loop},         {"cgroup2", lacks_cgroup2},
+    {"compat32", lacks_compat32}, {"userns", lacks_userns},
+    {"pidns", lacks_pidns},       {"syscall_tracepoints", lacks_syscall_tracepoints},
+    {"zram", lacks_zram},         {"device-mapper", lacks_device_mapper},
 };
 
 fs::path own_place() { return fs::read_symlink("/proc/self/exe").parent_path(); }

@@ -10,16 +10,9 @@
 
 namespace {
 
-struct Knobs {
-  bool queue = false, per_disk = false, per_operation = false;
-  kit::Disk disk;
-};
-
-void declare(kit::Options& options, Knobs& knobs) {
-  options.flag('Q', "queue", knobs.queue, "the time before the issue included")
-      .flag('D', "per-disk", knobs.per_disk, "a histogram for each disk or partition")
-      .flag('O', "per-operation", knobs.per_operation, "a histogram for each operation: read, write, flush...")
-      .option(0, "disk", "NAME", knobs.disk, "only this disk, with its partitions, or only this partition")
+void declare(kit::Options& options, kit::BlockGroups& groups, bool& queue) {
+  groups.declare(options);
+  options.flag('Q', "queue", queue, "the time before the issue included")
       .shows({"latency",
               "ns",
               "how many I/Os took how long",
@@ -32,31 +25,30 @@ void declare(kit::Options& options, Knobs& knobs) {
       .example("biolatency -Q --disk sda -o json -d 10", "of one disk, queue included, as JSON");
 }
 
-kit::Histogram::Key keys(const Knobs& knobs, const kit::Session& session, const biolatency_key& key) {
-  kit::Histogram::Key all;
-  if (knobs.per_disk) all.emplace_back("disk", kit::disk_cell(session, key.disk));
-  if (knobs.per_operation) all.emplace_back("op", kit::Cell::owned(kit::block_operation(key.operation)));
-  return all;
-}
-
 }  // namespace
 
 int tool(int argc, char** argv) {
-  Knobs knobs;
+  kit::BlockGroups groups;
+  bool queue = false;
   kit::Options options(kit::Shape::interval, "biolatency", "Show how long block I/O takes, as a histogram.");
-  declare(options, knobs);
+  declare(options, groups, queue);
   kit::Session session(options, argc, argv);
 
   kit::Skeleton<biolatency_bpf> bpf;
-  bpf->rodata->with_queue = knobs.queue;
-  bpf->rodata->per_disk = knobs.per_disk;
-  bpf->rodata->per_operation = knobs.per_operation;
-  session.settle(bpf, kit::block_plan(bpf.object(), session, {.queue = knobs.queue, .disk = knobs.disk}));
+  bpf->rodata->with_queue = queue;
+  bpf->rodata->per_disk = groups.per_disk;
+  bpf->rodata->per_operation = groups.per_operation;
+  session.settle(bpf, kit::block_plan(bpf.object(), session, {.queue = queue, .disk = groups.disk}));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
     auto all = report.entries<biolatency_key, biolatency_latencies>("latencies");
-    if (all.empty() && !knobs.per_disk && !knobs.per_operation) all.emplace_back();
+    // One of everything says so when there was nothing.
+    if (all.empty() && !groups.per_disk && !groups.per_operation) all.emplace_back();
     std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.second.ns.sum > b.second.ns.sum; });
-    for (const auto& [key, latencies] : all) report.histogram("latency", "ns", keys(knobs, session, key), latencies.ns);
+    for (const auto& [key, latencies] : all) {
+      kit::Histogram::Key keys;
+      groups.add_keys(keys, session, key.disk, key.operation);
+      report.histogram("latency", "ns", keys, latencies.ns);
+    }
   });
 }

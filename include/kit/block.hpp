@@ -21,6 +21,14 @@ struct Disk {
 };
 std::string parse_value(std::string_view text, Disk& value);
 
+// What tools that count I/O have in common: the options that tell it apart, and the keys that these add to histograms.
+struct BlockGroups {
+  bool per_disk = false, per_operation = false;
+  Disk disk;
+  void declare(Options& options);
+  void add_keys(Histogram::Key& to, const Session& session, std::uint32_t number, std::uint32_t operation) const;
+};
+
 // What a tool wants to know of each I/O, besides what, where and how long.
 struct BlockNeeds {
   bool process = false;  // who submitted it

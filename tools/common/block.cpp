@@ -168,6 +168,18 @@ std::string parse_value(std::string_view text, Disk& value) {
   return "";
 }
 
+void BlockGroups::declare(Options& options) {
+  options.flag('D', "per-disk", per_disk, "apart for each disk or partition")
+      .flag('O', "per-operation", per_operation, "apart for each operation: read, write, flush, discard...")
+      .option(0, "disk", "NAME", disk, "only this disk, with its partitions, or only this partition");
+}
+
+void BlockGroups::add_keys(Histogram::Key& to, const Session& session, std::uint32_t number,
+                           std::uint32_t operation) const {
+  if (per_disk) to.emplace_back("disk", disk_cell(session, number));
+  if (per_operation) to.emplace_back("op", Cell::owned(block_operation(operation)));
+}
+
 AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNeeds& needs) {
   bool filtered = filters_processes(session.settings()), process = needs.process || needs.queue || filtered;
   // With the request's queue as their first argument: until 5.11, and stable kernels changed, too.
