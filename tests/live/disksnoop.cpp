@@ -376,5 +376,7 @@ TEST_CASE("only I/O that took as long as --min") {
   live::LoopDisk disk;
   Words command = io(disk, {"read", "4096", "20"});
   CHECK(live::trace("disksnoop", {"--disk", disk.name(), "--min", "1h"}, command).row_lines() == 0);
-  CHECK(live::trace("disksnoop", {"--disk", disk.name(), "--min", "1ns"}, command).row_lines() == 20);
+  live::Result all = live::trace("disksnoop", {"--disk", disk.name(), "--min", "1ns"}, command);
+  INFO(all.out << all.err);
+  CHECK(all.row_lines() == 20);
 }

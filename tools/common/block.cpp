@@ -102,6 +102,14 @@ std::size_t count_requests() {
   return sum;
 }
 
+// Twice as many, for disks that are yet to come and for bios. Made beforehand, since what a program allocates may be
+// refused in a burst; but not where the machine has so many that this is some 10 MB.
+void size_map(bpf_map* map) {
+  std::size_t entries = std::clamp<std::size_t>(2 * count_requests(), 8192, 1 << 20);
+  bpf_map__set_max_entries(map, static_cast<__u32>(entries));
+  if (entries <= 65536) bpf_map__set_map_flags(map, 0);
+}
+
 bool filters_processes(const Settings& s) {
   return !s.pids.empty() || !s.tids.empty() || !s.users.empty() || !s.comm.empty() || !s.cgroup.empty() ||
          follows_tree(s);
@@ -190,9 +198,7 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   set_knob(object, "block_merges", needs.merges);
   set_knob(object, "block_only", needs.disk.number);
   set_knob(object, "block_only_partition", needs.disk.number && is_partition(needs.disk.number));
-  bpf_map* map = bpf_object__find_map_by_name(object, "block_ios");
-  // Twice, for disks that are yet to come and for bios.
-  bpf_map__set_max_entries(map, static_cast<__u32>(std::clamp<std::size_t>(2 * count_requests(), 16384, 1 << 20)));
+  size_map(bpf_object__find_map_by_name(object, "block_ios"));
 
   AttachPlan plan;
   Programs program{object};
