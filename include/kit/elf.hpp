@@ -51,7 +51,7 @@ struct ElfSegment {
 struct ElfSection {
   std::string_view name;
   std::uint64_t address = 0, offset = 0, size = 0;
-  std::string_view bytes;  // empty where the file holds none
+  std::string_view bytes;  // of section() only; empty where the file holds none
 };
 
 struct ElfNote {

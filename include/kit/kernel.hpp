@@ -11,7 +11,9 @@
 
 namespace kit {
 
-enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, other };
+enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, other };
+
+// Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp).
 
 // A place to attach to, as a program's section says it: "tp_btf/sched_switch", "tp/syscalls/sys_exit_openat".
 struct Hook {

@@ -63,6 +63,15 @@ class Session {
     show_row(table, &row);
   }
 
+  // Rows of what there is rather than of what happens: `each` shows them with row(). Returns the exit code.
+  int list(const Columns& columns, const std::function<void()>& each);
+
+  // Keeps a link until the run ends: of a probe that the tool attaches itself, after load.
+  void keep(Link link);
+  // A text that only the traced machine knows, made by `find`, kept in captures and read from them in a replay.
+  std::string kept(const std::string& name, const std::function<std::string()>& find);
+  bool replaying() const;
+
   // Where the run's records come from: "x86_64", "arm64".
   const std::string& arch() const;
   const Settings& settings() const;

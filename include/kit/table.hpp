@@ -29,6 +29,7 @@ struct Cell {
     boolean,   //
     decimal,   // a ratio; three digits after the point
     text,      //
+    fields,    // names with cells: NAME=VALUE in text, an object in JSON
     words,     // NUL-terminated words: quoted for a shell in text, an array in JSON
     error,     // an errno: its name
     duration,  // ns; in text in `unit`
@@ -39,8 +40,9 @@ struct Cell {
   std::int64_t number = 0;
   double decimal = 0;
   Unit unit = Unit::ns;
-  std::string_view view;  // text that lives in the record
-  std::string own;        // text that was made for the cell
+  std::string_view view;                                 // text that lives in the record
+  std::string own;                                       // text that was made for the cell
+  std::vector<std::pair<std::string_view, Cell>> parts;  // of fields
 
   std::string_view text() const { return own.empty() ? view : std::string_view(own); }
 
@@ -71,6 +73,11 @@ struct Cell {
   static Cell owned(std::string text) {
     Cell cell = of(Kind::text, 0);
     cell.own = std::move(text);
+    return cell;
+  }
+  static Cell fields(std::vector<std::pair<std::string_view, Cell>> parts) {
+    Cell cell = of(Kind::fields, 0);
+    cell.parts = std::move(parts);
     return cell;
   }
   static Cell words(std::string_view blob) {

@@ -157,9 +157,13 @@ class Process {
   std::string number() const { return std::to_string(pid_); }
   // A byte for its standard input, which a gated process and some triggers wait for.
   void go() {
-    if (write(in_.get(), "x", 1) != 1) throw std::runtime_error(name_ + " reads nothing");
+    if (::write(in_.get(), "x", 1) != 1) throw std::runtime_error(name_ + " reads nothing");
   }
   void close_input() { in_.reset(); }
+  void write(std::string_view text) {
+    if (::write(in_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+      throw std::runtime_error(name_ + " reads nothing");
+  }
   void send(int signal) { kill(pid_, signal); }
   Pump& out() { return out_; }
   Pump& err() { return err_; }

@@ -37,6 +37,7 @@ inline const std::vector<Subject>& subjects() {
        "pid",
        2,
        {{"btf"}, {"raw"}, {"btf", "--all"}, {"raw", "--all"}, {"tracepoints", "--all"}, {"raw", "--exit"}}},
+      {"usdtsnoop", "marks", {"7"}, {test::trigger_path("marks"), "test:values"}, "pid", 7, {{"uprobe"}}},
       {"syscount",
        "calls",
        {"getppid", "7"},

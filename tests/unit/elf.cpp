@@ -29,7 +29,7 @@ std::string refusal(const std::function<void()>& act) {
 std::size_t ask_all(const std::string& path) {
   kit::Elf elf(path);
   std::size_t sum = elf.build_id().size() + elf.interpreter().size() + elf.segments().size() + elf.notes().size();
-  for (const auto& section : elf.sections()) sum += section.name.size() + section.bytes.size();
+  for (const auto& section : elf.sections()) sum += section.name.size() + elf.section(section.name)->bytes.size();
   for (const auto& one : elf.relocations()) sum += one.symbol.size();
   elf.each_symbol(
       [&](const kit::ElfSymbol& symbol) { sum += symbol.name.size() + elf.offset_of(symbol.address).value_or(0); });

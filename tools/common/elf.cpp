@@ -20,7 +20,7 @@ struct Close {
 };
 
 std::string_view data_of(Elf_Scn* section) {
-  Elf_Data* data = elf_rawdata(section, nullptr);
+  Elf_Data* data = elf_rawdata(section, nullptr);  // no bytes for SHT_NOBITS
   if (!data || !data->d_buf) return {};
   return {static_cast<const char*>(data->d_buf), data->d_size};
 }
@@ -70,6 +70,15 @@ struct Elf::State {
   void each_section(const std::function<void(Elf_Scn*, const GElf_Shdr&)>& each) const {
     for (Elf_Scn* at = nullptr; (at = elf_nextscn(elf.get(), at));)
       if (GElf_Shdr place; gelf_getshdr(at, &place)) each(at, place);
+  }
+
+  void each_named(const std::function<void(Elf_Scn*, const ElfSection&)>& each) const {
+    std::size_t names = 0;
+    if (elf_getshdrstrndx(elf.get(), &names) != 0) return;
+    each_section([&](Elf_Scn* at, const GElf_Shdr& place) {
+      const char* name = elf_strptr(elf.get(), names, place.sh_name);
+      each(at, {name ? name : "", place.sh_addr, place.sh_offset, place.sh_size, {}});
+    });
   }
 
   std::string_view strings_of(const GElf_Shdr& table) const {
@@ -125,20 +134,18 @@ std::string Elf::interpreter() const {
 
 std::vector<ElfSection> Elf::sections() const {
   std::vector<ElfSection> all;
-  std::size_t names = 0;
-  if (elf_getshdrstrndx(state_->elf.get(), &names) != 0) return all;
-  state_->each_section([&](Elf_Scn* at, const GElf_Shdr& place) {
-    const char* name = elf_strptr(state_->elf.get(), names, place.sh_name);
-    all.push_back({name ? name : "", place.sh_addr, place.sh_offset, place.sh_size,
-                   place.sh_type == SHT_NOBITS ? std::string_view{} : data_of(at)});
-  });
+  state_->each_named([&](Elf_Scn*, const ElfSection& one) { all.push_back(one); });
   return all;
 }
 
 std::optional<ElfSection> Elf::section(std::string_view name) const {
-  for (const ElfSection& one : sections())
-    if (one.name == name) return one;
-  return {};
+  std::optional<ElfSection> found;
+  state_->each_named([&](Elf_Scn* at, const ElfSection& one) {
+    if (found || one.name != name) return;
+    found = one;
+    found->bytes = data_of(at);
+  });
+  return found;
 }
 
 std::vector<ElfNote> Elf::notes() const {

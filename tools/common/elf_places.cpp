@@ -86,7 +86,9 @@ std::optional<Mapping> read_mapping(const std::string& line, std::uint32_t pid) 
   one.writable = rights[1] == 'w';
   one.executable = rights[2] == 'x';
   // The file itself, whatever has become of its name; for who may follow such links.
-  one.opened = cat("/proc/", pid, "/map_files/", std::string_view(line).substr(0, line.find(' ')));
+  char range[40];
+  std::snprintf(range, sizeof range, "%lx-%lx", one.start, one.end);  // without the zeros that the line may have
+  one.opened = cat("/proc/", pid, "/map_files/", std::string_view(range));
   if (access(one.opened.c_str(), R_OK) != 0 && !one.deleted) one.opened = cat("/proc/", pid, "/root", one.path);
   return one;
 }

@@ -38,7 +38,7 @@ std::array<bool, 256> bracket(std::string_view glob, std::size_t& at) {
     for (unsigned byte = low; byte <= high; byte++) set[byte] = true;
     i++;
   }
-  if (i >= glob.size()) throw Failure(Exit::usage, cat("--comm ", glob, ": a [ is not closed"));
+  if (i >= glob.size()) throw Failure(Exit::usage, cat(glob, ": a [ is not closed"));
   at = i + 1;
   if (inverted)
     for (bool& in : set) in = !in;
@@ -47,7 +47,7 @@ std::array<bool, 256> bracket(std::string_view glob, std::size_t& at) {
 
 void add_glob(GlobMachine& machine, std::string_view glob, unsigned& position) {
   auto room = [&] {
-    if (position > 62) throw Failure(Exit::usage, "--comm: the globs are too long together (62 positions at most)");
+    if (position > 62) throw Failure(Exit::usage, "the globs are too long together (62 positions at most)");
     return std::uint64_t{1} << position;
   };
   std::uint64_t start = room();
@@ -160,7 +160,18 @@ bool GlobMachine::matches(std::string_view text) const {
 GlobMachine compile_globs(std::string_view globs) {
   GlobMachine machine;
   unsigned position = 0;
-  for (std::string_view glob : split(globs, ',')) add_glob(machine, glob, position);
+  try {
+    for (std::string_view glob : split(globs, ',')) add_glob(machine, glob, position);
+  } catch (const Failure& failure) {
+    throw Failure(failure.code(), cat("--comm ", failure.what()));
+  }
+  return machine;
+}
+
+GlobMachine compile_glob(std::string_view glob) {
+  GlobMachine machine;
+  unsigned position = 0;
+  add_glob(machine, glob, position);
   return machine;
 }
 

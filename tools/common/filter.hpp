@@ -22,6 +22,9 @@ struct GlobMachine {
 // "a*,b?,[x-z]*": any of them. Throws Failure for an unclosed bracket or more than 63 positions in all.
 GlobMachine compile_globs(std::string_view globs);
 
+// One glob, commas and all.
+GlobMachine compile_glob(std::string_view glob);
+
 // Throws Failure (usage) for what is wrong with --comm or --cgroup, before anything else happens.
 void check_filters(const Settings& settings);
 // Sets the knobs, before load. Objects without filter.bpf.h are left alone.

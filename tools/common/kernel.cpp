@@ -31,7 +31,7 @@ struct KindName {
 constexpr KindName kind_names[] = {
     {HookKind::tp_btf, "tp_btf/"},       {HookKind::raw_tp, "raw_tp/"}, {HookKind::tracepoint, "tp/"},
     {HookKind::fentry, "fentry/"},       {HookKind::fexit, "fexit/"},   {HookKind::kprobe, "kprobe/"},
-    {HookKind::kretprobe, "kretprobe/"},
+    {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},
 };
 
 Verdict no(std::string why, bool denied = false) { return {false, denied, std::move(why), {}}; }
@@ -104,6 +104,7 @@ class RunningKernel : public Kernel {
       case HookKind::tracepoint: return ask_tracepoint(hook.target);
       case HookKind::kprobe: return ask_kprobe(hook.target, false);
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
+      case HookKind::uprobe: return ask_uprobe();
       case HookKind::other: return {true, false, {}, {}};
     }
     return no("unknown kind");
@@ -170,6 +171,12 @@ class RunningKernel : public Kernel {
       why = verdict.why;
     }
     return no(why);
+  }
+
+  static Verdict ask_uprobe() {
+    if (read_line("/sys/bus/event_source/devices/uprobe/type").empty())
+      return no("uprobes are compiled out of this kernel (CONFIG_UPROBE_EVENTS)");
+    return ask_events();
   }
 
   const std::vector<std::string>& symbols() {

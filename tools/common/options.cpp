@@ -165,6 +165,12 @@ Options& Options::example(std::string command, std::string meaning) {
   return *this;
 }
 
+Options& Options::words(std::string called, std::vector<std::string>& words) {
+  words_called_ = std::move(called);
+  words_ = &words;
+  return *this;
+}
+
 Options& Options::details(std::string paragraph) {
   details_.push_back(std::move(paragraph));
   return *this;
@@ -400,14 +406,16 @@ std::string quote_all(const std::vector<std::string>& words) {
 }  // namespace
 
 void Options::check(const Settings& given, const std::vector<std::string>& words, Settings& out) const {
-  if (shape_ == Shape::stream && !words.empty()) stray(words[0]);
-  if (words.size() > 2) stray(words[2]);
-  if (!words.empty()) {
+  if (words_) {
+    *words_ = words;
+  } else if (!words.empty()) {
+    if (shape_ == Shape::stream) stray(words[0]);
+    if (words.size() > 2) stray(words[2]);
     auto interval = parse_duration(words[0], true);
     if (!interval || *interval == 0) stray(words[0]);
     out.interval = Duration{*interval};
   }
-  if (words.size() > 1)
+  if (!words_ && words.size() > 1)
     if (std::string wrong = parse_count(words[1], out.count); !wrong.empty())
       usage(cat("COUNT ", words[1], ": ", wrong));
   if (shape_ == Shape::interval && out.count && !out.interval) out.interval = Duration{1'000'000'000};
@@ -435,13 +443,11 @@ Settings Options::parse(int argc, char** argv) {
   table.push_back({"version", OptionsParser::show_version, nullptr, 0, "show the version", -1});
   table.push_back({nullptr, 0, nullptr, 0, nullptr, 0});
   std::string help = help_text(*this);
-  argp parser{table.data(),
-              OptionsParser::parse,
-              shape_ == Shape::interval ? "[INTERVAL [COUNT]] [-- COMMAND ARG...]" : "[-- COMMAND ARG...]",
-              help.c_str(),
-              nullptr,
-              nullptr,
-              nullptr};
+  std::string usage_line = cat(words_                      ? words_called_
+                               : shape_ == Shape::interval ? "[INTERVAL [COUNT]]"
+                                                           : "",
+                               words_ || shape_ == Shape::interval ? " " : "", "[-- COMMAND ARG...]");
+  argp parser{table.data(), OptionsParser::parse, usage_line.c_str(), help.c_str(), nullptr, nullptr, nullptr};
   OptionsParser state{*this, {}, nullptr, &parser};
   int count = static_cast<int>(dashes - argv);
   std::string name = name_;

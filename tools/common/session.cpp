@@ -115,6 +115,7 @@ struct Session::State {
   Losses losses(bpf_object* object) {
     if (replay) return replayed_lost;
     Losses lost;
+    if (!object) return lost;
     read_losses(object, lost);
     lost["skipped"] = skipped_runs(object);
     return lost;
@@ -128,6 +129,7 @@ struct Session::State {
     say(cat("lost so far: ", losses_text(lost)));
   }
 
+  void describe();
   void begin(const Columns* columns);
   void end_when_due();
   void replay_name(std::string_view chunk, bool anew);
@@ -226,13 +228,7 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
     if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
     for (const Part& part : event.parts) bpf_program__set_autoload(part.program, true);
   }
-  s.header.start = Start{.tool = s.options.name(),
-                         .version = version(),
-                         .kernel = kernel_release(),
-                         .arch = machine(),
-                         .clock = Clock::now(),
-                         .filters = filters_json(s.settings),
-                         .plan = plan_json(s.plan)};
+  s.describe();
   s.header.layout = layout_hash(object, layout_prefix(s.options));
   s.header.options = s.options.given();
 }
@@ -257,10 +253,59 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   }
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
-    for (const Part& part : event->parts) s.links.push_back(attach(part.program, part.hook));
+    for (const Part& part : event->parts)
+      if (part.hook.kind != HookKind::uprobe) s.links.push_back(attach(part.program, part.hook));
   }
   fill_filters(object, s.settings, s.command ? s.command->pid() : 0);
   malloc_trim(0);  // the kernel's types are no longer needed
+}
+
+// What the start line says of this machine and this run.
+void Session::State::describe() {
+  header.start = Start{.tool = options.name(),
+                       .version = version(),
+                       .kernel = kernel_release(),
+                       .arch = machine(),
+                       .clock = Clock::now(),
+                       .filters = filters_json(settings),
+                       .plan = plan_json(plan)};
+}
+
+int Session::list(const Columns& columns, const std::function<void()>& each) {
+  State& s = *state_;
+  if (!s.settings.replay.empty() || !s.settings.record.empty())
+    throw Failure(Exit::usage, "--record and --replay go with a run, not with a list");
+  if (s.settings.explain) throw Finished{Exit::done};
+  s.describe();
+  s.begin(&columns);
+  if (s.settings.ready_fd >= 0 && write(s.settings.ready_fd, "\n", 1) != 1)
+    throw Failure(Exit::failed, cat("cannot write to --ready-fd ", s.settings.ready_fd, ": ", error_text(errno)));
+  each();
+  return s.finish(nullptr);
+}
+
+void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
+bool Session::replaying() const { return !state_->settings.replay.empty(); }
+
+std::string Session::kept(const std::string& name, const std::function<std::string()>& find) {
+  State& s = *state_;
+  if (!s.replay) {
+    std::string text = find();
+    const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+    if (s.capture) s.capture->snapshot(name, {{.key = {}, .values = {bytes, bytes + text.size()}}});
+    return text;
+  }
+  CaptureReader reader = *s.replay;
+  CaptureReader::Chunk chunk;
+  while (reader.next(chunk)) {
+    if (chunk.kind != CaptureReader::Chunk::snapshot) continue;
+    std::string map;
+    std::vector<RawEntry> entries;
+    CaptureReader::parse_snapshot(chunk.bytes, map, entries);
+    if (map == name && !entries.empty())
+      return {reinterpret_cast<const char*>(entries[0].values.data()), entries[0].values.size()};
+  }
+  throw Failure(Exit::failed, cat("the capture is damaged: it lacks ", name));
 }
 
 void Session::State::begin(const Columns* columns) {

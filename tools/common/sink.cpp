@@ -46,6 +46,19 @@ std::string quantity(std::string_view unit, std::uint64_t value) {
   return unit == "bytes" ? rounded_size(value) : cat(value);
 }
 
+template <typename Time>
+void append_plain(std::string& out, const Cell& cell, Time time);
+
+// A cell among several: text is quoted, so that one sees where it ends.
+void append_field(std::string& out, const Cell& cell) {
+  if (cell.kind != Kind::text) return append_plain(out, cell, [](std::uint64_t) {});
+  std::string visible;
+  append_visible(visible, cell.text());
+  out += '"';
+  for (char c : visible) out += c == '"' ? "\\\"" : std::string(1, c);
+  out += '"';
+}
+
 // A value as text and CSV show it. `time` is how to write the time cells.
 template <typename Time>
 void append_plain(std::string& out, const Cell& cell, Time time) {
@@ -67,6 +80,13 @@ void append_plain(std::string& out, const Cell& cell, Time time) {
       }
       break;
     }
+    case Kind::fields:
+      for (const auto& [name, part] : cell.parts) {
+        if (&part != &cell.parts[0].second) out += ' ';
+        out += cat(name, '=');
+        append_field(out, part);
+      }
+      break;
     case Kind::error: out += errno_name(static_cast<int>(cell.number)); break;
     case Kind::duration: {
       auto [ns, decimals] = scale(cell.unit);
@@ -340,6 +360,12 @@ class JsonSink : public Sink {
       case Kind::boolean: out += cell.number ? "true" : "false"; break;
       case Kind::decimal: append_decimal(out, cell.decimal, 6); break;
       case Kind::text: append_json(out, cell.text()); break;
+      case Kind::fields: {
+        std::string members;
+        for (const auto& [name, part] : cell.parts) append_member(members, name, part);
+        out += cat('{', members.empty() ? members : members.substr(1), '}');
+        break;
+      }
       case Kind::words: append_list(out, cell.text(), append_json); break;
       case Kind::error: append_json(out, errno_name(static_cast<int>(cell.number))); break;
       case Kind::address:

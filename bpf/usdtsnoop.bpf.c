@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A record for each hit of a USDT probe; the frontend attaches it to every place of every probe that is asked for. */
+#include "lib/fetch.bpf.h"
+
+#include "usdtsnoop.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("?uprobe")
+int on_probe(struct pt_regs *ctx)
+{
+	__u32 number = fetch_plan_number(ctx);
+	struct usdtsnoop_record *record;
+	struct fetch_plan *plan;
+	struct filter_ids ids;
+
+	if (!filter_current())
+		return 0;
+	plan = bpf_map_lookup_elem(&fetch_plans, &number);
+	if (!plan || !fetch_wanted(ctx, plan))
+		return 0;
+	record = stream_reserve(struct usdtsnoop_record, 0, fetch_room);
+	if (!record)
+		return 0;
+	ids = filter_current_ids();
+	record->pid = ids.pid;
+	record->tid = ids.tid;
+	record->uid = bpf_get_current_uid_gid();
+	record->cpu = bpf_get_smp_processor_id();
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	record->fetched.plan = number;
+	fetch_show(ctx, plan, &record->head, stream_tail(record), &record->fetched);
+	stream_submit(record);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Fetch plans: what a probe's filter asks and which values it shows, as data that a program walks step by step. */
+#ifndef KIT_FETCH_H
+#define KIT_FETCH_H
+
+#include "kit/record.h"
+
+#define FETCH_FILTER_STEPS 32
+#define FETCH_VALUE_STEPS 48
+#define FETCH_VALUES 12       /* shown by one probe */
+#define FETCH_STRING_MAX 1024 /* bytes of one string, its NUL included */
+#define FETCH_GLOB_BYTES 128  /* of a string that is compared */
+
+/* Steps work on one number, the value, from left to right; addresses are read as the probed task sees them. */
+enum fetch_verb {
+  FETCH_END,
+  FETCH_CONSTANT,     /* value = number */
+  FETCH_REGISTER,     /* value = the register at byte `offset` of pt_regs */
+  FETCH_ADD_REGISTER, /* value += that register << `size` */
+  FETCH_ADD,          /* value += number */
+  FETCH_READ_USER,    /* value = `size` bytes at value + offset */
+  FETCH_READ_KERNEL,
+  FETCH_SHIFT,      /* value >>= `size` bits */
+  FETCH_CAST,       /* the lowest `size` bits, sign-extended if `flag` */
+  FETCH_TASK,       /* value = what `index` (fetch_task) says of the task that runs */
+  FETCH_COMPARE,    /* truth = value `index` (fetch_compare) number, as signed if `flag` */
+  FETCH_MATCH_USER, /* truth = the string at value matches glob `index`; not if `flag` */
+  FETCH_MATCH_KERNEL,
+  FETCH_MATCH_COMM,
+  FETCH_JUMP,             /* if truth is `flag`, go on at step `index` */
+  FETCH_WANTED,           /* the filter's answer: whether `flag` */
+  FETCH_SHOW,             /* values[index] = value */
+  FETCH_SHOW_STRING_USER, /* values[index] = where in the tail the string at value is, and its size */
+  FETCH_SHOW_STRING_KERNEL,
+  FETCH_SHOW_BYTES_USER, /* the same with `number` bytes */
+  FETCH_SHOW_BYTES_KERNEL,
+};
+
+enum fetch_task { FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_NSECS, FETCH_CGROUP };
+enum fetch_compare { FETCH_EQUAL, FETCH_UNEQUAL, FETCH_LESS, FETCH_LESS_EQUAL, FETCH_MORE, FETCH_MORE_EQUAL };
+
+struct fetch_step {
+  __u8 op;
+  __u8 index;
+  __u8 size;
+  __u8 flag;
+  __s32 offset;
+  __u64 number;
+};
+KIT_SIZE_IS(struct fetch_step, 16);
+
+/* Of one place that is probed. What could not be read ends the filter with "no". */
+struct fetch_plan {
+  struct fetch_step filter[FETCH_FILTER_STEPS];
+  struct fetch_step show[FETCH_VALUE_STEPS];
+};
+KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS));
+
+/* Globs compiled as --comm is (filter.bpf.h): 63 positions. */
+struct fetch_glob {
+  __u64 accepts[256];
+  __u64 stars, starts, ends;
+};
+KIT_SIZE_IS(struct fetch_glob, 259 * 8);
+
+/* What a plan fetched: the last part of a record. A string is its place in the tail << 32 | its size. */
+struct fetch_result {
+  __u32 plan;   /* which plan */
+  __u32 unread; /* a bit for each value that could not be read */
+  __u32 cut;    /* a bit for each string that is longer than its room */
+  __u32 zero;
+  __u64 values[FETCH_VALUES];
+};
+KIT_SIZE_IS(struct fetch_result, 16 + 8 * FETCH_VALUES);
+
+#endif

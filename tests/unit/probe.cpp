@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The probe language, and arguments of USDT probes as assemblers write them.
+#include "kit/probe.hpp"
+
+#include <elf.h>
+
+#include "case.hpp"
+#include "kit/usdt.hpp"
+
+namespace {
+
+using Kind = kit::Expression::Kind;
+
+std::string refusal(const std::string& text) {
+  try {
+    kit::parse_probes({text}, "usdt");
+  } catch (const kit::Failure& failure) {
+    CHECK(failure.code() == kit::Exit::usage);
+    return failure.what();
+  }
+  return "";
+}
+
+// An argument's steps in short.
+std::string steps(const char* text, unsigned machine = EM_X86_64) {
+  auto symbol = [](std::string_view name) {
+    return name == "counter" ? std::optional<std::uint64_t>(0x5000) : std::nullopt;
+  };
+  kit::UsdtArgument argument = kit::parse_usdt_argument(text, machine, 0x1000, symbol);
+  if (!argument.refused.empty()) return "refused";
+  std::string out;
+  for (const fetch_step& step : argument.steps) {
+    std::string number = std::to_string(static_cast<std::int64_t>(step.number)), size = std::to_string(step.size);
+    switch (step.op) {
+      case FETCH_CONSTANT: out += "=" + number; break;
+      case FETCH_REGISTER: out += "r" + std::to_string(step.offset / 8); break;
+      case FETCH_ADD_REGISTER: out += "+r" + std::to_string(step.offset / 8) + "<<" + size; break;
+      case FETCH_ADD: out += "+" + number; break;
+      case FETCH_READ_USER: out += "*" + size; break;
+      case FETCH_SHIFT: out += ">>" + size; break;
+      case FETCH_CAST: out += (step.flag ? "i" : "u") + size; break;
+      default: out += "!"; break;
+    }
+    out += ' ';
+  }
+  return out;
+}
+
+// Walks a filter as the program does, on given arguments.
+bool wanted(const std::string& filter, const std::vector<std::int64_t>& arguments) {
+  auto probes = kit::parse_probes({"a:b", filter}, "usdt");
+  kit::FetchPlans plans;
+  std::vector<std::string> names;
+  plans.add(
+      probes.at(0),
+      [&](const kit::Expression& e) -> std::optional<kit::Fetched> {
+        if (!e.text.starts_with("arg")) return {};
+        auto value = static_cast<__u64>(arguments.at(e.text[3] - '0'));
+        fetch_step step{.op = FETCH_CONSTANT, .index = 0, .size = 0, .flag = 0, .offset = 0, .number = value};
+        return kit::Fetched{.steps = {step}, .bits = 64, .is_signed = true, .kernel = false, .comm = false};
+      },
+      names);
+  std::int64_t value = 0;
+  bool truth = false;
+  const fetch_plan& plan = plans.plan(0);
+  for (std::size_t i = 0; i < FETCH_FILTER_STEPS; i++) {
+    const fetch_step& step = plan.filter[i];
+    auto number = static_cast<std::int64_t>(step.number);
+    if (step.op == FETCH_END) return true;
+    if (step.op == FETCH_WANTED) return step.flag;
+    if (step.op == FETCH_CONSTANT) value = number;
+    if (step.op == FETCH_COMPARE) {
+      const bool answers[] = {value == number, value != number, value<number, value <= number, value> number,
+                              value >= number};
+      truth = answers[step.index];
+    }
+    if (step.op == FETCH_JUMP && truth == !!step.flag) i = step.index - 1u;
+  }
+  throw std::runtime_error("the filter has no answer");
+}
+
+}  // namespace
+
+TEST_CASE("words become probes with filters and expressions") {
+  auto probes = kit::parse_probes(
+      {"usdt:/bin/x:a:b", "/arg0 > 1 && arg1 == \"x y/ z\"/", "arg2:str", "arg3:buf(16)", "a:other pid arg1:x"},
+      "usdt");
+  REQUIRE(probes.size() == 2);
+  CHECK(probes[0].kind == "usdt");
+  CHECK(probes[0].target == "/bin/x:a:b");
+  REQUIRE(probes[0].filter);
+  CHECK(probes[0].filter->kind == Kind::both);
+  CHECK(probes[0].filter->of[1].of[1].text == "x y/ z");
+  REQUIRE(probes[0].shown.size() == 2);
+  CHECK(probes[0].shown[1].format.size == 16);
+  CHECK(probes[1].target == "a:other");
+  CHECK(probes[1].shown.size() == 2);
+}
+
+TEST_CASE("what is wrong is marked where it is") {
+  CHECK(refusal("a:b /arg0 = 1/") == "a:b /arg0 ▶= 1/: a comparison is written ==");
+  CHECK(refusal("a:b /arg0 == 1").find("▶/arg0 == 1") != std::string::npos);
+  CHECK(refusal("a:b /arg0 == \"x/").find("▶\"x/") != std::string::npos);
+  CHECK(refusal("a:b /(arg0 == 1/").find("not closed") != std::string::npos);
+  CHECK(refusal("a:b arg0:xx").find("arg0:▶xx") != std::string::npos);
+  CHECK(refusal("a:b arg0:buf(0)").find("buf(N)") != std::string::npos);
+  CHECK(refusal("a:b /arg0 == 99999999999999999999/").find("64 bits") != std::string::npos);
+  CHECK(refusal("a:b 12").find("▶12") != std::string::npos);
+  CHECK(refusal("a:b /" + std::string(100, '(')).find("too many") != std::string::npos);
+}
+
+TEST_CASE("filters answer as C does") {
+  CHECK(wanted("/arg0 == 1/", {1}));
+  CHECK_FALSE(wanted("/arg0 == 1/", {2}));
+  CHECK(wanted("/-5 < arg0/", {-4}));
+  CHECK(wanted("/arg0 == 0x10/", {16}));
+  CHECK(wanted("/arg0/", {3}));
+  CHECK_FALSE(wanted("/!arg0/", {3}));
+  for (int bits = 0; bits < 8; bits++) {
+    std::vector<std::int64_t> v = {bits & 1, bits >> 1 & 1, bits >> 2 & 1};
+    bool a = v[0], b = v[1], c = v[2];
+    INFO(bits);
+    CHECK(wanted("/arg0 && arg1 || arg2/", v) == ((a && b) || c));
+    CHECK(wanted("/arg0 || arg1 && arg2/", v) == (a || (b && c)));
+    CHECK(wanted("/(arg0 || arg1) && arg2/", v) == ((a || b) && c));
+    CHECK(wanted("/!(arg0 || arg1) && !arg2/", v) == (!(a || b) && !c));
+    CHECK(wanted("/!(arg0 && !(arg1 || arg2))/", v) == !(a && !(b || c)));
+    CHECK(wanted("/arg0 == 1 && arg1 != 1 || !(arg2 >= 1)/", v) == ((a && !b) || !c));
+  }
+}
+
+TEST_CASE("no text makes the parser fall over") {
+  const std::string pieces[] = {"a:b", " ",  "/",  "arg0", "==", "\"", "\\",     "(",   ")", "!", "&&",
+                                "||",  "-1", "0x", ":str", ":",  "\n", "buf(3)", "end", "<", ">", "uprobe:"};
+  std::uint64_t random = 1;
+  int refused = 0, taken = 0;
+  for (int round = 0; round < 20000; round++) {
+    std::string text;
+    for (int i = 0; i < 12; i++) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      text += pieces[(random >> 33) % std::size(pieces)];
+    }
+    try {
+      kit::parse_probes({text}, round % 2 ? "usdt" : "");
+      taken++;
+    } catch (const kit::Failure& failure) {
+      CHECK(std::string_view(failure.what()).find("▶") != std::string_view::npos);
+      refused++;
+    }
+  }
+  CHECK(refused > 1000);
+  CHECK(taken > 10);
+}
+
+TEST_CASE("arguments of x86") {
+  CHECK(steps("-4@%edi") == "r14 i32 ");
+  CHECK(steps("8@%rdi") == "r14 ");
+  CHECK(steps("1@%ah") == "r10 >>8 u8 ");
+  CHECK(steps("-1@%dil") == "r14 i8 ");
+  CHECK(steps("2@%r10w") == "r7 u16 ");
+  CHECK(steps("4@%r8d") == "r9 u32 ");
+  CHECK(steps("-4@$5") == "=5 i32 ");
+  CHECK(steps("8@$-1") == "=-1 ");
+  CHECK(steps("4@-8(%rbp)") == "r4 +-8 *4 u32 ");
+  CHECK(steps("8@(%rsp)") == "r19 *8 ");
+  CHECK(steps("8@16(%rax,%rbx,8)") == "r10 +r5<<3 +16 *8 ");
+  CHECK(steps("8@(,%rbx,4)") == "=0 +r5<<2 *8 ");
+  CHECK(steps("-4@counter(%rip)") == "r16 +16384 *4 i32 ");
+  CHECK(steps("-4@counter+8(%rip)") == "r16 +16392 *4 i32 ");
+  CHECK(steps("-4@other(%rip)") == "refused");
+  CHECK(steps("8f@%xmm0") == "refused");
+  CHECK(steps("3@%rdi") == "refused");
+  CHECK(steps("8@%bogus") == "refused");
+  CHECK(steps("8@(%rax,%rbx,3)") == "refused");
+  CHECK(steps("8@") == "refused");
+  CHECK(steps("") == "refused");
+  CHECK(steps("4@8(%esp)", EM_386) == "r19 +8 u32 *4 u32 ");
+}
+
+TEST_CASE("arguments of arm64") {
+  CHECK(steps("-4@x0", EM_AARCH64) == "r0 i32 ");
+  CHECK(steps("8@x30", EM_AARCH64) == "r30 ");
+  CHECK(steps("-4@[sp, 12]", EM_AARCH64) == "r31 +12 *4 i32 ");
+  CHECK(steps("8@[x1]", EM_AARCH64) == "r1 *8 ");
+  CHECK(steps("8@[x1, x2]", EM_AARCH64) == "r1 +r2<<0 *8 ");
+  CHECK(steps("4@5", EM_AARCH64) == "=5 u32 ");
+  CHECK(steps("8@xzr", EM_AARCH64) == "=0 ");
+  CHECK(steps("8@x31", EM_AARCH64) == "refused");
+  auto apart = kit::split_usdt_arguments("-4@[sp, 12] 8@x1  4@5");
+  REQUIRE(apart.size() == 3);
+  CHECK(apart[0] == "-4@[sp, 12]");
+  CHECK(apart[2] == "4@5");
+}
+
+TEST_CASE("the probes of a program are read from its notes") {
+  kit::Elf elf(test::trigger_path("marks"));
+  auto probes = kit::usdt_probes(elf);
+  REQUIRE(probes.size() == 3);
+  CHECK(probes[0].name == "guarded");
+  CHECK(probes[0].semaphore != 0);
+  CHECK(probes[1].name == "plain");
+  CHECK(probes[1].arguments.empty());
+  CHECK(probes[2].semaphore == 0);
+  REQUIRE(probes[2].arguments.size() == 4);
+  CHECK(probes[2].arguments[0].is_signed);
+  CHECK(probes[2].arguments[1].bits == 8);
+  CHECK(elf.bytes_at(probes[1].address, 1) == "\x90");
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/usdt_places.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+// arg0, arg1...: which one.
+std::optional<std::size_t> argument_number(std::string_view name) {
+  if (!name.starts_with("arg")) return {};
+  auto number = parse_number(name.substr(3));
+  return number && *number < 256 ? std::optional<std::size_t>(*number) : std::nullopt;
+}
+
+// What an argument's name stands for at one place.
+std::optional<Fetched> argument_value(const Probe& probe, const UsdtProbe& place, const Expression& expression) {
+  auto number = argument_number(expression.text);
+  if (!number || *number >= place.arguments.size()) return {};
+  const UsdtArgument& argument = place.arguments[*number];
+  if (!argument.refused.empty())
+    refuse_probe(
+        probe, expression.at,
+        cat(expression.text, " of ", place.provider, ':', place.name, " is ", argument.text, ": ", argument.refused));
+  return Fetched{
+      .steps = argument.steps, .bits = argument.bits, .is_signed = argument.is_signed, .kernel = false, .comm = false};
+}
+
+// All arguments, where none was named; those that cannot be fetched are left out, and named so.
+void show_all(Probe& probe, const UsdtProbe& place) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(place.arguments.size(), FETCH_VALUES); i++) {
+    if (!place.arguments[i].refused.empty()) continue;
+    std::string name = cat("arg", i);
+    probe.shown.push_back(
+        {.expression = {.kind = Expression::Kind::name, .text = name, .number = 0, .at = probe.text.size(), .of = {}},
+         .format = {},
+         .text = name});
+  }
+}
+
+std::vector<std::string> argument_names(const UsdtProbe& place) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < place.arguments.size(); i++) names.push_back(cat("arg", i));
+  return names;
+}
+
+std::string arguments_text(const UsdtProbe& probe) {
+  std::string text;
+  for (const UsdtArgument& one : probe.arguments) text += cat(text.empty() ? "" : " ", one.text);
+  return text;
+}
+
+}  // namespace
+
+UsdtSearch::UsdtSearch(std::vector<std::string> words, const Settings& settings) : settings_(settings) {
+  // A probe has a colon; a path in front of the probes has none.
+  if (!words.empty() && words[0].find_first_of(": ") == std::string::npos) {
+    path_ = words[0];
+    words.erase(words.begin());
+  }
+  for (Probe& probe : parse_probes(words, "usdt")) {
+    Wanted wanted{.probe = probe, .file = {}, .provider = {}, .name = {}};
+    auto parts = split(probe.target, ':');
+    bool whole = parts.size() == 3 && probe.target_at > 0;
+    if (probe.kind != "usdt" || (parts.size() != 2 && !whole))
+      refuse_probe(probe, probe.target_at, "a USDT probe is PROVIDER:NAME, or usdt:FILE:PROVIDER:NAME");
+    if (whole) wanted.file = parts[0];
+    wanted.provider = parts[parts.size() - 2];
+    wanted.name = parts.back();
+    wanted_.push_back(std::move(wanted));
+  }
+  add_files();
+}
+
+void UsdtSearch::add_source(const ElfPlace& place, std::optional<std::uint32_t> pid, bool must) {
+  try {
+    auto elf = std::make_shared<Elf>(place.path, place.shown);
+    for (const Source& source : sources_)
+      if (source.elf->identity() == elf->identity() && source.pid == pid) return;
+    auto probes = usdt_probes(*elf);
+    if (probes.empty() && !must) return;
+    sources_.push_back({std::move(elf), pid, std::move(probes)});
+  } catch (const Failure&) {
+    if (must) throw;  // else it is a file that a process has mapped, and no program
+  }
+}
+
+void UsdtSearch::add_process(std::uint32_t pid) {
+  std::set<std::string> seen;
+  for (const Mapping& mapping : file_mappings(pid))
+    if (mapping.path.starts_with('/') && !mapping.path.starts_with("/dev/") && seen.insert(mapping.path).second)
+      add_source({mapping.opened, mapping.path}, pid, false);
+}
+
+void UsdtSearch::add_files() {
+  std::vector<std::string> files;
+  bool own = false;  // probes that name no file of their own, or a list of all
+  for (const Wanted& wanted : wanted_) {
+    if (wanted.file.empty())
+      own = true;
+    else
+      files.push_back(wanted.file);
+  }
+  own |= wanted_.empty();
+  if (!path_.empty()) files.push_back(path_);
+  if (own && files.empty() && settings_.pids.empty()) {
+    if (settings_.command.empty())
+      throw Failure(
+          Exit::usage,
+          "give the program's PATH, or a process with -p PID, and PROVIDER:PROBE; --list lists what there is");
+    files.push_back(settings_.command[0]);
+  }
+  for (const std::string& file : files) {
+    if (auto process = parse_number(file)) {
+      add_process(static_cast<std::uint32_t>(*process));
+    } else if (settings_.pids.empty()) {
+      add_source(find_elf(file), {}, true);
+    } else {
+      for (std::uint32_t pid : settings_.pids) add_source(find_elf(file, pid), pid, true);
+    }
+  }
+  if (own && path_.empty())
+    for (std::uint32_t pid : settings_.pids) add_process(pid);
+}
+
+bool UsdtSearch::matches(const Wanted& wanted, const Source& source, const UsdtProbe& probe) const {
+  if (!wanted.file.empty() && source.elf->shown() != wanted.file && !is_library(source.elf->shown(), wanted.file) &&
+      !(source.pid && std::to_string(*source.pid) == wanted.file))
+    return false;
+  return glob_matches(wanted.provider, probe.provider) && glob_matches(wanted.name, probe.name);
+}
+
+void UsdtSearch::refuse(const Wanted& wanted) const {
+  std::vector<std::string> names;
+  std::string where;
+  for (const Source& source : sources_) {
+    if (where.size() < 100) where += cat(where.empty() ? "" : ", ", source.elf->shown());
+    for (const UsdtProbe& probe : source.probes) names.push_back(cat(probe.provider, ':', probe.name));
+  }
+  if (names.empty())
+    refuse_probe(
+        wanted.probe, wanted.probe.target_at,
+        where.empty()
+            ? std::string(
+                  "what the process has mapped now has no USDT probes; give the PATH of a library that it loads later")
+            : cat(where, " has no USDT probes"));
+  refuse_probe(
+      wanted.probe, wanted.probe.target_at,
+      cat("there is no such probe", suggestion(cat(wanted.provider, ':', wanted.name), names), "; --list lists them"));
+}
+
+std::vector<UsdtListed> UsdtSearch::all() const {
+  std::map<std::pair<std::string, std::string>, UsdtListed> found;
+  for (const Source& source : sources_) {
+    for (const UsdtProbe& probe : source.probes) {
+      bool any = wanted_.empty();
+      for (const Wanted& wanted : wanted_) any |= matches(wanted, source, probe);
+      if (!any) continue;
+      std::string name = cat(probe.provider, ':', probe.name);
+      auto [at, fresh] = found.try_emplace({source.elf->shown(), name});
+      at->second.places++;
+      if (fresh)
+        at->second = {Cell::owned(name), Cell::owned(arguments_text(probe)), Cell::owned(source.elf->shown()), 1};
+    }
+  }
+  std::vector<UsdtListed> all;
+  for (auto& [key, one] : found) all.push_back(std::move(one));
+  return all;
+}
+
+std::vector<UsdtPlace> UsdtSearch::places(FetchPlans& plans) const {
+  if (wanted_.empty()) throw Failure(Exit::usage, "name a probe, PROVIDER:PROBE; --list lists those that there are");
+  std::vector<UsdtPlace> all;
+  // The same place of one file, found through several processes, is one.
+  std::map<std::tuple<std::size_t, FileIdentity, std::uint64_t>, std::size_t> known;
+  for (std::size_t w = 0; w < wanted_.size(); w++) {
+    bool any = false;
+    for (const Source& source : sources_) {
+      for (const UsdtProbe& one : source.probes) {
+        if (!matches(wanted_[w], source, one)) continue;
+        any = true;
+        auto [at, fresh] = known.try_emplace({w, source.elf->identity(), one.address}, all.size());
+        if (fresh) {
+          Probe probe = wanted_[w].probe;
+          if (probe.shown.empty()) show_all(probe, one);
+          Resolve resolve = [&](const Expression& e) { return argument_value(probe, one, e); };
+          UsdtPlace place{.name = cat(one.provider, ':', one.name), .values = {}, .at = {}};
+          plans.add(probe, resolve, argument_names(one));
+          for (const ShownExpression& shown : probe.shown) {
+            auto fetched = resolve(shown.expression);
+            place.values.push_back(shown_value(shown, fetched ? *fetched : *task_value(shown.expression)));
+          }
+          all.push_back(std::move(place));
+        }
+        all[at->second].at.push_back({{.path = source.elf->path(),
+                                       .shown = source.elf->shown(),
+                                       .offset = one.offset,
+                                       .semaphore = one.semaphore,
+                                       .at_return = false,
+                                       .name = cat(one.provider, ':', one.name)},
+                                      source.pid});
+      }
+    }
+    if (!any) refuse(wanted_[w]);
+  }
+  return all;
+}
+
+std::string usdt_places_text(const std::vector<UsdtPlace>& places) {
+  std::string text;
+  for (const UsdtPlace& place : places) {
+    text += place.name;
+    for (const ShownValue& value : place.values) text += cat('\t', value.how, value.bits, ' ', value.name);
+    text += '\n';
+  }
+  return text;
+}
+
+std::vector<UsdtPlace> usdt_places(const std::string& text) {
+  std::vector<UsdtPlace> places;
+  for (std::string_view line : split(text, '\n')) {
+    if (line.empty()) continue;
+    auto parts = split(line, '\t');
+    UsdtPlace place{.name = std::string(parts[0]), .values = {}, .at = {}};
+    for (std::size_t i = 1; i < parts.size(); i++) {
+      std::size_t blank = parts[i].find(' ');
+      auto bits = blank < 2 || blank == parts[i].npos ? std::nullopt : parse_number(parts[i].substr(1, blank - 1));
+      if (bits) place.values.push_back({std::string(parts[i].substr(blank + 1)), parts[i][0], static_cast<int>(*bits)});
+    }
+    places.push_back(std::move(place));
+  }
+  return places;
+}
+
+}  // namespace kit
