@@ -66,6 +66,7 @@ void declare(kit::Options& options, Knobs& knobs) {
           ":d and :u decide the sign, :buf(N) shows N bytes. A filter compares arguments, or pid tid uid gid comm cpu "
           "cgroup, with numbers and \"strings\", which may be globs: '/arg0 > 5 && arg1 == \"SEL*\"/'.")
       .details(
+          "A program in the kernel cannot wait for memory: a string whose page has not been read yet is shown as ?. "
           "Semaphores, by which a program knows that somebody listens, are raised and lowered by the kernel. Kernels "
           "before 5.15 do not tell a program which probe was hit: there, one place with one way to find its arguments "
           "can be traced at a time.")

@@ -56,7 +56,9 @@ std::string compile(const std::string& folder, const std::string& name, const st
 
 constexpr const char* library_source = R"(#include "marks.h"
 void hit(int i) {
-  const char *text = "text";
+  const char *volatile start = "text";
+  const char *text = start;
+  (void)*(const volatile char *)text; /* its page is in memory only now */
   MARK4(late, loaded, i, i * 2, i * 3, text);
 }
 )";
