@@ -86,7 +86,8 @@ TEST_CASE("1,000 calls of libc's strlen are 1,000, through its IFUNC") {
   CHECK(live::trace("strlencount", {}, {program}).row(like)["count"] == 1000);
   CHECK(live::trace("strlencount", {"--lib", "libc.so.6"}, {program}).row(like)["count"] == 1000);
   live::Result cold = live::trace("strlencount", {}, {program, "cold"});
-  CHECK(cold.row(like)["count"].get<std::uint64_t>() + cold.lost() == 1000);
+  auto counted = cold.row(like)["count"].get<std::uint64_t>();
+  CHECK((counted == 1000 || (counted == 999 && cold.lost() >= 1)));
   live::Process running({program, "wait"});
   running.out().wait([](std::string_view text) { return text.find("waits") != text.npos; });
   live::Tool tool("strlencount", {"-p", running.number()});
