@@ -85,7 +85,7 @@ std::vector<Row> read_rows(const Knobs& knobs, kit::Report& report) {
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return a.count != b.count ? a.count > b.count : std::memcmp(&a.key, &b.key, sizeof a.key) < 0;
   });
-  if (knobs.top && rows.size() > knobs.top.value) rows.resize(knobs.top.value);
+  rows.resize(std::min<std::size_t>(rows.size(), knobs.top ? knobs.top.value : rows.size()));
   return rows;
 }
 
@@ -93,9 +93,9 @@ std::vector<Row> read_rows(const Knobs& knobs, kit::Report& report) {
 
 int tool(int argc, char** argv) {
   Knobs knobs;
-  auto table = make_table(knobs);
   kit::Options options(kit::Shape::interval, "strlencount", "Count the strings that a function is called with.");
   declare(options, knobs);
+  auto table = make_table(knobs);
   kit::Session session(options.shows(table), argc, argv);
 
   bool live = !session.replaying() && !session.settings().explain;
