@@ -5,54 +5,58 @@
 
 #include "kit/record.h"
 
-#define KIT_SLOT_BITS 3
+#define KIT_SLOT_BITS	    3
 #define KIT_SLOTS_PER_POWER (1 << KIT_SLOT_BITS)
 /* Every 64-bit value has a slot: 0..7 one each, then eight for each power from 2^3 to 2^63. */
 #define KIT_SLOTS ((64 - KIT_SLOT_BITS + 1) * KIT_SLOTS_PER_POWER)
 
 /* The position of the highest bit set; 0 for 0. BPF has no instruction for it, so it is found by halves. */
-KIT_INLINE unsigned int kit_log2(unsigned long long value) {
-  unsigned int power = 0;
+KIT_INLINE unsigned int kit_log2(unsigned long long value)
+{
+	unsigned int power = 0;
 
-  if (value >> 32) {
-    value >>= 32;
-    power += 32;
-  }
-  if (value >> 16) {
-    value >>= 16;
-    power += 16;
-  }
-  if (value >> 8) {
-    value >>= 8;
-    power += 8;
-  }
-  if (value >> 4) {
-    value >>= 4;
-    power += 4;
-  }
-  if (value >> 2) {
-    value >>= 2;
-    power += 2;
-  }
-  if (value >> 1) power += 1;
-  return power;
+	if (value >> 32) {
+		value >>= 32;
+		power += 32;
+	}
+	if (value >> 16) {
+		value >>= 16;
+		power += 16;
+	}
+	if (value >> 8) {
+		value >>= 8;
+		power += 8;
+	}
+	if (value >> 4) {
+		value >>= 4;
+		power += 4;
+	}
+	if (value >> 2) {
+		value >>= 2;
+		power += 2;
+	}
+	if (value >> 1)
+		power += 1;
+	return power;
 }
 
 /* The slot of a value: always below KIT_SLOTS. */
-KIT_INLINE unsigned int kit_slot(unsigned long long value) {
-  unsigned int power = 0;
+KIT_INLINE unsigned int kit_slot(unsigned long long value)
+{
+	unsigned int power = 0;
 
-  if (value < KIT_SLOTS_PER_POWER) return (unsigned int)value;
-  power = kit_log2(value);
-  return (power - KIT_SLOT_BITS + 1) * KIT_SLOTS_PER_POWER +
-         (unsigned int)((value >> (power - KIT_SLOT_BITS)) & (KIT_SLOTS_PER_POWER - 1));
+	if (value < KIT_SLOTS_PER_POWER)
+		return (unsigned int)value;
+	power = kit_log2(value);
+	return (power - KIT_SLOT_BITS + 1) * KIT_SLOTS_PER_POWER +
+	       (unsigned int)((value >> (power - KIT_SLOT_BITS)) & (KIT_SLOTS_PER_POWER - 1));
 }
 
 /* A histogram as programs keep it in a map. */
 struct kit_histogram {
-  __u64 sum;
-  __u64 max;
-  __u32 slots[KIT_SLOTS];
+	__u64 sum;
+	__u64 max;
+	__u32 slots[KIT_SLOTS];
 };
 KIT_SIZE_IS(struct kit_histogram, 16 + 4 * KIT_SLOTS);
 

@@ -280,6 +280,19 @@ struct Result {
     }
     return found;
   }
+  // The histograms whose keys have these values, in order.
+  std::vector<Json> histograms(const Json& like = Json::object()) const {
+    std::vector<Json> found;
+    for (const std::string& line : lines()) {
+      if (!line.starts_with("{\"type\":\"histogram\"")) continue;
+      Json one = Json::parse(line);
+      bool alike = true;
+      for (const auto& [key, value] : like.items())
+        alike = alike && one["key"].contains(key) && one["key"][key] == value;
+      if (alike) found.push_back(std::move(one));
+    }
+    return found;
+  }
   // The one row like this.
   Json row(const Json& like) const {
     auto found = rows(like);
