@@ -104,7 +104,7 @@ TEST_CASE("syscount 1 3 gives three reports") {
   std::size_t headings = 0;
   for (const std::string& line : text.lines()) headings += line.starts_with("SYSCALL");
   CHECK(headings == 3);
-  CHECK(intervals(live::run("syscount", {"-p", calls.number(), "-i", "50ms", "-n", "4"})) == 4);
+  CHECK(intervals(live::run("syscount", {"-p", calls.number(), "-i", "250ms", "-n", "4"})) == 4);
   CHECK(intervals(live::run("syscount", {"-p", calls.number(), "-n", "1"})) == 1);
 }
 
