@@ -19,7 +19,7 @@ int on_probe(struct pt_regs *ctx)
 	plan = bpf_map_lookup_elem(&fetch_plans, &number);
 	if (!plan || !fetch_wanted(ctx, plan))
 		return 0;
-	record = stream_reserve(struct usdtsnoop_record, 0, fetch_room);
+	record = stream_reserve(struct usdtsnoop_record, 0, fetch_tail);
 	if (!record)
 		return 0;
 	ids = filter_current_ids();

@@ -58,7 +58,8 @@ kit::Table<kit::UsdtListed> make_list() {
 void declare(kit::Options& options, Knobs& knobs) {
   options.words("[PATH] [PROVIDER:PROBE [/FILTER/] [EXPR[:FORMAT]...]]...", knobs.words)
       .flag(0, "list", knobs.list, "list the probes that there are")
-      .option(0, "string", "SIZE", knobs.string_size, "bytes of a string that are read, its end included (256)")
+      .option(0, "string", "SIZE", knobs.string_size,
+              "bytes of a string that are read, its end included, as a power of two (256)")
       .details(
           "The probes are those of the program or library PATH (or its name: libc), of the processes of -p with all "
           "that they have mapped, or else of the command. Names may be globs. Without expressions all arguments are "

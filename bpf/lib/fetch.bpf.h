@@ -12,8 +12,11 @@
 
 #include "kit/fetch.h"
 
-/* Read-only knobs: bytes of one string, its NUL included, and of all strings of a record together. */
-const volatile __u32 fetch_string_size, fetch_room;
+/*
+ * Read-only knobs: bytes of one string, its NUL included, and where strings may begin, both powers of two, so that a
+ * mask bounds them; and the tail of a record that has room for all.
+ */
+const volatile __u32 fetch_string_size, fetch_room, fetch_tail;
 
 /* Filled by the frontend between load and attachment; sized by it before. */
 struct {
@@ -219,6 +222,18 @@ static __always_inline bool fetch_wanted(void *ctx, struct fetch_plan *plan)
 	return false;
 }
 
+/* Masked where it is used: up to 5.16 the verifier forgets the bounds of what goes to the stack and comes back. */
+static __always_inline __u64 fetch_masked(__u64 number, __u32 below)
+{
+	barrier_var(number);
+	return number & (below - 1);
+}
+
+static __always_inline char *fetch_place(char *tail, __u64 at)
+{
+	return tail + fetch_masked(at, fetch_room);
+}
+
 /* Puts a string, or bytes, behind those that are in the tail already, whose end the record itself knows. */
 static __always_inline void fetch_show_text(struct kit_head *head, char *tail, struct fetch_result *result,
 					    const struct fetch_step *step, __u64 address)
@@ -230,25 +245,24 @@ static __always_inline void fetch_show_text(struct kit_head *head, char *tail, s
 
 	if (index >= FETCH_VALUES)
 		return;
-	barrier_var(at);
-	if (at > fetch_room - fetch_string_size) {
+	if (at >= fetch_room) {
 		result->cut |= 1u << index;
 		return;
 	}
-	/* One register to be compared and used, or the verifier does not see what the comparison says of it. */
-	barrier_var(size);
-	if (size > fetch_string_size) {
-		size = fetch_string_size;
+	if (size >= fetch_string_size) {
+		size = fetch_string_size - 1;
 		whole = false;
 	}
 	if (step->op == FETCH_SHOW_STRING_USER)
-		got = bpf_probe_read_user_str(tail + at, fetch_string_size, (void *)address);
+		got = bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	else if (step->op == FETCH_SHOW_STRING_KERNEL)
-		got = bpf_probe_read_kernel_str(tail + at, fetch_string_size, (void *)address);
+		got = bpf_probe_read_kernel_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	else if (step->op == FETCH_SHOW_BYTES_USER)
-		got = bpf_probe_read_user(tail + at, size, (void *)address);
+		got = bpf_probe_read_user(fetch_place(tail, at), fetch_masked(size, fetch_string_size),
+					  (void *)address);
 	else
-		got = bpf_probe_read_kernel(tail + at, size, (void *)address);
+		got = bpf_probe_read_kernel(fetch_place(tail, at), fetch_masked(size, fetch_string_size),
+					    (void *)address);
 	if (got < 0) {
 		result->unread |= 1u << index;
 		return;
@@ -264,7 +278,7 @@ static __always_inline void fetch_show_text(struct kit_head *head, char *tail, s
 	head->tail_size = at + size;
 }
 
-/* Fetches what is shown. The tail's room is fetch_room. */
+/* Fetches what is shown. The tail's room is fetch_tail. */
 static __always_inline void fetch_show(void *ctx, struct fetch_plan *plan, struct kit_head *head, char *tail,
 				       struct fetch_result *result)
 {

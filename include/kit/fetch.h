@@ -32,7 +32,7 @@ enum fetch_verb {
   FETCH_SHOW,             /* values[index] = value */
   FETCH_SHOW_STRING_USER, /* values[index] = where in the tail the string at value is, and its size */
   FETCH_SHOW_STRING_KERNEL,
-  FETCH_SHOW_BYTES_USER, /* the same with `number` bytes */
+  FETCH_SHOW_BYTES_USER, /* the same with `number` bytes, at most a string's less 1 */
   FETCH_SHOW_BYTES_KERNEL,
 };
 

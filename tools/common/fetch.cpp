@@ -9,6 +9,7 @@
 #include "kit/maps.hpp"
 #include "kit/probe.hpp"
 #include "kit/text.hpp"
+#include "kit/uprobe.hpp"
 
 namespace kit {
 namespace {
@@ -221,11 +222,16 @@ void fill_map(bpf_object* object, const char* name, const std::vector<Value>& va
 void FetchPlans::size(bpf_object* object, std::uint32_t string_size) const {
   set_entries(object, "fetch_plans", plans_.size());
   set_entries(object, "fetch_globs", globs_.size());
-  set_knob(object, "fetch_string_size", string_size);
-  set_knob(object, "fetch_room", strings_ * string_size);
+  std::uint32_t size = std::bit_ceil(std::max(string_size, 2u)), room = strings_ ? std::bit_ceil(strings_ * size) : 0;
+  set_knob(object, "fetch_string_size", size);
+  set_knob(object, "fetch_room", room);
+  set_knob(object, "fetch_tail", strings_ ? room + size : 0);
 }
 
 void FetchPlans::fill(bpf_object* object) const {
+  if (plans_.size() > 1 && !has_cookies())
+    throw Failure(Exit::unsupported, cat("this kernel (before 5.15) does not tell a program which of the ",
+                                         plans_.size(), " places was hit; name a probe that is in one place only"));
   fill_map(object, "fetch_plans", plans_);
   fill_map(object, "fetch_globs", globs_);
 }
