@@ -55,7 +55,14 @@ class LoopDisk : public Disk {
     if (ftruncate(backing.get(), static_cast<off_t>(bytes)) != 0 || ioctl(disk_.get(), LOOP_SET_FD, backing.get()) != 0)
       throw std::runtime_error("no loop device: " + std::string(strerror(errno)));
   }
-  ~LoopDisk() { ioctl(disk_.get(), LOOP_CLR_FD); }
+  ~LoopDisk() {
+    // Without its partitions, if it has any.
+    blkpg_partition partition{};
+    partition.pno = 1;
+    blkpg_ioctl_arg remove{.op = BLKPG_DEL_PARTITION, .flags = 0, .datalen = sizeof partition, .data = &partition};
+    ioctl(disk_.get(), BLKPG, &remove);
+    ioctl(disk_.get(), LOOP_CLR_FD);
+  }
   int fd() const { return disk_.get(); }
 
  private:
@@ -63,26 +70,38 @@ class LoopDisk : public Disk {
   Fd disk_;
 };
 
-// The only partition of a loop device, from its first MiB on.
+// The only partition of a loop device, from its first MiB on. By a table on the disk, since kernels like 6.1 read that
+// again when the disk is opened, and drop what is not in it; by hand where the kernel reads no such tables.
 class Partition : public Disk {
  public:
-  static constexpr long long start = 1 << 20, size = 32 << 20;
-  explicit Partition(const LoopDisk& of) : of_(of) {
-    if (change(BLKPG_ADD_PARTITION) != 0) throw std::runtime_error("no partition: " + std::string(strerror(errno)));
+  static constexpr std::uint32_t start = 1 << 20, size = 32 << 20;
+  explicit Partition(const LoopDisk& of) {
+    unsigned char table[512] = {};
+    std::uint32_t place[2] = {start / 512, size / 512};
+    table[446 + 4] = 0x83;
+    std::memcpy(table + 446 + 8, place, sizeof place);
+    table[510] = 0x55;
+    table[511] = 0xaa;
+    loop_info64 info{};
+    bool made = pwrite(of.fd(), table, sizeof table, 0) == sizeof table && fsync(of.fd()) == 0 &&
+                ioctl(of.fd(), LOOP_GET_STATUS64, &info) == 0;
+    info.lo_flags |= LO_FLAGS_PARTSCAN;
+    if (!made || ioctl(of.fd(), LOOP_SET_STATUS64, &info) != 0)
+      throw std::runtime_error("no partition: " + std::string(strerror(errno)));
     name_ = node_ = of.name() + "p1";
+    if (access(path().c_str(), F_OK) != 0) add(of);
   }
-  ~Partition() { change(BLKPG_DEL_PARTITION); }
 
  private:
-  int change(int what) const {
+  static void add(const LoopDisk& of) {
     blkpg_partition partition{};
     partition.start = start;
     partition.length = size;
     partition.pno = 1;
-    blkpg_ioctl_arg argument{.op = what, .flags = 0, .datalen = sizeof partition, .data = &partition};
-    return ioctl(of_.fd(), BLKPG, &argument);
+    blkpg_ioctl_arg argument{.op = BLKPG_ADD_PARTITION, .flags = 0, .datalen = sizeof partition, .data = &partition};
+    if (ioctl(of.fd(), BLKPG, &argument) != 0)
+      throw std::runtime_error("no partition: " + std::string(strerror(errno)));
   }
-  const LoopDisk& of_;
 };
 
 // Compressed memory: a disk that takes bios as they are.
