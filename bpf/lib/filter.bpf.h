@@ -203,6 +203,18 @@ static __always_inline bool filter_task(struct task_struct *task)
 	return true;
 }
 
+/* Whether any filter is set; a constant, once loaded. */
+static __always_inline bool filter_any(void)
+{
+	return filter_by_pid || filter_by_tid || filter_by_user || filter_by_comm || filter_by_tree || filter_cgroup;
+}
+
+/* Whether a task is the tool itself. */
+static __always_inline bool filter_is_self(struct task_struct *task)
+{
+	return filter_pid_of(task) == filter_self;
+}
+
 /*
  * The tree of --tree and -- COMMAND follows forks, execs and exits, so that whoever is reparented stays in it.
  * These are attached before the tool's own programs, and only where one of the two options is used.

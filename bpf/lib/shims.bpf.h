@@ -59,21 +59,24 @@ static __always_inline struct pt_regs *entry_regs(void)
 #ifdef __TARGET_ARCH_arm64
 #define SYSCALL_NUMBER_MEMBER syscallno
 /* _TIF_32BIT in thread_info.flags. */
-#define COMPAT_WORD	   thread_info.flags
-#define COMPAT_BIT	   22
-#define SYSCALL_ARG0(regs) BPF_CORE_READ((regs), orig_x0)
-#define SYSCALL_ARG1(regs) BPF_CORE_READ((regs), regs[1])
-#define SYSCALL_ARG2(regs) BPF_CORE_READ((regs), regs[2])
-#define SYSCALL_ARG3(regs) BPF_CORE_READ((regs), regs[3])
+#define COMPAT_WORD	    thread_info.flags
+#define COMPAT_BIT	    22
+#define SYSCALL_ARG0(regs)  BPF_CORE_READ((regs), orig_x0)
+#define SYSCALL_ARG1(regs)  BPF_CORE_READ((regs), regs[1])
+#define SYSCALL_ARG2(regs)  BPF_CORE_READ((regs), regs[2])
+#define SYSCALL_ARG3(regs)  BPF_CORE_READ((regs), regs[3])
+#define SYSCALL_COMPAT_ARG0 SYSCALL_ARG0
 #else
-#define SYSCALL_NUMBER_MEMBER orig_ax
+#define SYSCALL_NUMBER_MEMBER	  orig_ax
 /* TS_COMPAT in thread_info.status: this system call came in by a 32-bit entry. */
-#define COMPAT_WORD	      thread_info.status
-#define COMPAT_BIT	      1
-#define SYSCALL_ARG0(regs)    BPF_CORE_READ((regs), di)
-#define SYSCALL_ARG1(regs)    BPF_CORE_READ((regs), si)
-#define SYSCALL_ARG2(regs)    BPF_CORE_READ((regs), dx)
-#define SYSCALL_ARG3(regs)    BPF_CORE_READ((regs), r10)
+#define COMPAT_WORD		  thread_info.status
+#define COMPAT_BIT		  1
+#define SYSCALL_ARG0(regs)	  BPF_CORE_READ((regs), di)
+#define SYSCALL_ARG1(regs)	  BPF_CORE_READ((regs), si)
+#define SYSCALL_ARG2(regs)	  BPF_CORE_READ((regs), dx)
+#define SYSCALL_ARG3(regs)	  BPF_CORE_READ((regs), r10)
+/* The first of a call by a 32-bit entry. */
+#define SYSCALL_COMPAT_ARG0(regs) ((__u32)BPF_CORE_READ((regs), bx))
 #endif
 
 #define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), SYSCALL_NUMBER_MEMBER))

@@ -61,7 +61,8 @@ void become_second(Words command) {
 }  // namespace
 
 TEST_CASE("every tool has a subject") {
-  for (const std::string& tool : test::tools()) CHECK(live::subject(tool).tool == tool);
+  for (const std::string& tool : test::tools())
+    if (!live::without_subject().contains(tool)) CHECK(live::subject(tool).tool == tool);
 }
 
 TEST_CASE("--pid") {

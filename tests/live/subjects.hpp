@@ -54,8 +54,21 @@ inline const std::vector<Subject>& subjects() {
        7,
        {{"btf"}, {"raw"}, {"btf", "-L"}, {"raw", "-L"}},
        true},
+      {"syncsnoop",
+       "syncs",
+       {"7", "/tmp/corekit-syncs", "fdatasync"},
+       {},
+       "pid",
+       7,
+       {{"tracepoints"}, {"btf"}, {"raw"}}},
   };
   return all;
+}
+
+// Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
+inline const std::set<std::string>& without_subject() {
+  static const std::set<std::string> tools = {"taskswitch"};
+  return tools;
 }
 
 inline const Subject& subject(const std::string& tool) {

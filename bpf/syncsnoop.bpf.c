@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A record for each call that writes back what is cached, made when the call returns. */
+#include "lib/filter.bpf.h"
+#include "lib/path.bpf.h"
+#include "lib/span.bpf.h"
+#include "lib/stream.bpf.h"
+
+#include "syncsnoop.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define ROOM	 512
+#define ROOM_MAX 4096
+
+struct sync_span {
+	__u64 start; /* ns */
+	__u64 file; /* what the descriptor stood for; another thread may close it meanwhile */
+	__s32 fd;
+	__u32 call;
+};
+
+/* By the kernel's thread id. */
+SPAN_MAP(syncs, __u32, struct sync_span);
+
+static __always_inline bool names_descriptor(__u32 call)
+{
+	return call != SYNCSNOOP_SYNC && call != SYNCSNOOP_MSYNC;
+}
+
+static __always_inline int on_enter(__u32 call, __s32 fd)
+{
+	struct sync_span span = { .call = call, .fd = fd };
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (!filter_current())
+		return 0;
+	if (names_descriptor(call))
+		span.file = (__u64)path_file(current_task(), fd);
+	span.start = bpf_ktime_get_ns();
+	span_begin(syncs, &tid, &span);
+	return 0;
+}
+
+/* True if the record is done with, false if its path needs more room. */
+static __always_inline bool record_in(const struct sync_span *span, __u64 latency, __s32 result, const __u32 room)
+{
+	struct syncsnoop_record *record = stream_reserve(struct syncsnoop_record, 0, room + PATH_NAME_MAX);
+	struct file *file = (void *)span->file;
+	struct filter_ids ids;
+	bool cut = false;
+	__u32 at;
+
+	if (!record)
+		return true;
+	ids = filter_current_ids();
+	record->pid = ids.pid;
+	record->tid = ids.tid;
+	record->uid = bpf_get_current_uid_gid();
+	record->call = span->call;
+	record->latency = latency;
+	record->error = result < 0 ? -result : 0;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	if (span->call == SYNCSNOOP_SYNC || (names_descriptor(span->call) && !file)) {
+		record->notes = SYNCSNOOP_NO_FILE;
+	} else if (file && path_file(current_task(), span->fd) == file) {
+		at = path_prepend(stream_tail(record), room, PATH_OF(file, f_path), &cut);
+		if (cut && room < ROOM_MAX) {
+			stream_discard(record);
+			return false;
+		}
+		record->notes = SYNCSNOOP_HAS_FILE | (cut ? SYNCSNOOP_CUT_PATH : 0);
+		record->head.tail_at = at;
+		record->head.tail_size = room - at;
+	}
+	stream_submit(record);
+	return true;
+}
+
+/* Not static, so that the verifier follows it once; kernels before 5.12 let such a function take only numbers. */
+__noinline int record_sync(__u64 latency, __u64 file, __u64 fd_and_call, __s32 result)
+{
+	struct sync_span span = { .file = file, .fd = fd_and_call >> 32, .call = (__u32)fd_and_call };
+
+	if (!record_in(&span, latency, result, ROOM))
+		record_in(&span, latency, result, ROOM_MAX);
+	return 0;
+}
+
+static __always_inline int on_exit(long result)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct sync_span *found = bpf_map_lookup_elem(&syncs, &tid), span;
+
+	if (!found)
+		return 0;
+	span = *found;
+	bpf_map_delete_elem(&syncs, &tid);
+	return record_sync(bpf_ktime_get_ns() - span.start, span.file, (__u64)span.fd << 32 | span.call, result);
+}
+
+/* asm/unistd.h of each architecture, and of its 32-bit ABI. */
+#ifdef __TARGET_ARCH_arm64
+static const __s32 native_numbers[SYNCSNOOP_CALLS] = { 81, 82, 83, 227, 84, 267 };
+static const __s32 compat_numbers[SYNCSNOOP_CALLS] = { 36, 118, 148, 144, 341, 373 };
+#else
+static const __s32 native_numbers[SYNCSNOOP_CALLS] = { 162, 74, 75, 26, 277, 306 };
+static const __s32 compat_numbers[SYNCSNOOP_CALLS] = { 36, 118, 148, 144, 314, 344 };
+#endif
+#define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit */
+
+/* Which call a number stands for; SYNCSNOOP_CALLS: none. */
+static __always_inline __u32 call_of(const __s32 *numbers, __s32 number)
+{
+	__u32 call = 0;
+
+#pragma clang loop unroll(full)
+	for (; call < SYNCSNOOP_CALLS; call++)
+		if (number == numbers[call])
+			break;
+	return call;
+}
+
+/* Every system call of the machine passes here, so the number is looked at before all else. */
+static __always_inline int on_any_enter(struct pt_regs *regs, __s32 number)
+{
+	__u32 native = call_of(native_numbers, number & ~X32_BIT), compat = call_of(compat_numbers, number);
+
+	if (native == SYNCSNOOP_CALLS && compat == SYNCSNOOP_CALLS)
+		return 0;
+	if (current_is_compat(current_task()))
+		return compat == SYNCSNOOP_CALLS ? 0 : on_enter(compat, SYSCALL_COMPAT_ARG0(regs));
+	return native == SYNCSNOOP_CALLS ? 0 : on_enter(native, SYSCALL_ARG0(regs));
+}
+
+static __always_inline int on_any_exit(__s32 number, long result)
+{
+	__u32 native = call_of(native_numbers, number & ~X32_BIT), compat = call_of(compat_numbers, number);
+
+	return native == SYNCSNOOP_CALLS && compat == SYNCSNOOP_CALLS ? 0 : on_exit(result);
+}
+
+/* Attached to the tracepoints of all but sync, which has no arguments that a program might read. */
+SEC("?tp/syscalls/sys_enter_fsync")
+int enter_tracepoint(struct syscall_trace_enter *ctx)
+{
+	__u32 call = call_of(native_numbers, ctx->nr & ~X32_BIT);
+
+	return call == SYNCSNOOP_CALLS ? 0 : on_enter(call, ctx->args[0]);
+}
+
+SEC("?tp/syscalls/sys_enter_sync")
+int enter_sync_tracepoint(struct syscall_trace_enter *ctx)
+{
+	return on_enter(SYNCSNOOP_SYNC, -1);
+}
+
+/* Attached to those of all six. */
+SEC("?tp/syscalls/sys_exit_fsync")
+int exit_tracepoint(struct syscall_trace_exit *ctx)
+{
+	return on_exit(ctx->ret);
+}
+
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(enter_btf, struct pt_regs *regs, long number)
+{
+	return on_any_enter(regs, number);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(exit_btf, struct pt_regs *regs, long result)
+{
+	return on_any_exit(SYSCALL_NUMBER_TYPED(regs), result);
+}
+
+SEC("?raw_tp/sys_enter")
+int BPF_PROG(enter_raw, struct pt_regs *regs, long number)
+{
+	return on_any_enter(regs, number);
+}
+
+SEC("?raw_tp/sys_exit")
+int BPF_PROG(exit_raw, struct pt_regs *regs, long result)
+{
+	return on_any_exit(SYSCALL_NUMBER(regs), result);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// syncs COUNT PATH CALL...: writes a byte to PATH and makes these calls on it, each of them COUNT times, in turn:
+// sync, fsync, fdatasync, msync, sync_file_range, syncfs; bad is an fsync of no descriptor, compat one of the 32-bit
+// kind, wait a pause of 300 ms.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void call(const char *name, int fd, void *memory)
+{
+	if (!strcmp(name, "sync"))
+		sync();
+	else if (!strcmp(name, "fsync"))
+		fsync(fd);
+	else if (!strcmp(name, "fdatasync"))
+		fdatasync(fd);
+	else if (!strcmp(name, "msync"))
+		msync(memory, 4096, MS_SYNC);
+	else if (!strcmp(name, "sync_file_range"))
+		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	else if (!strcmp(name, "syncfs"))
+		syncfs(fd);
+	else if (!strcmp(name, "bad"))
+		fsync(-1);
+	else if (!strcmp(name, "wait"))
+		usleep(300000);
+#ifdef __x86_64__
+	else if (!strcmp(name, "compat")) {
+		long number = 118;
+
+		__asm__ volatile("int $0x80" : "+a"(number) : "b"(fd) : "memory", "r8", "r9", "r10", "r11");
+	}
+#endif
+}
+
+int main(int argc, char **argv)
+{
+	long count = argc > 3 ? atol(argv[1]) : 0;
+	int fd = argc > 3 ? open(argv[2], O_RDWR | O_CREAT, 0666) : -1;
+	void *memory;
+
+	if (fd < 0 || pwrite(fd, "x", 1, 0) != 1)
+		return 64;
+	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (; count > 0; count--)
+		for (int i = 3; i < argc; i++)
+			call(argv[i], fd, memory);
+	return 0;
+}
