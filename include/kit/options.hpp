@@ -97,6 +97,9 @@ class Options {
   Options& example(std::string command, std::string meaning);
   // A paragraph for --help and the manual: what the tool measures, what it does not see.
   Options& details(std::string paragraph);
+  // Words that are no options: what they are called in the usage line, and where they go. Without, a word is refused or
+  // is the interval.
+  Options& words(std::string called, std::vector<std::string>& words);
   // The table whose keys --help states.
   Options& shows(const Columns& columns);
   // A histogram: its name and unit, what is counted, and its keys, each with a phrase.

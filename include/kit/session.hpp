@@ -58,13 +58,16 @@ class Session {
     return reports(bpf.object(), std::move(each));
   }
 
+  // Rows of what there is rather than of what happens: `each` shows them with row(), a replay shows those of the
+  // capture. Returns the exit code.
+  int list(const Columns& columns, const std::function<void()>& each);
+  // Whether list() will call `each`, and so what it shows is to be found. Throws Finished for --explain.
+  bool lists() const;
+
   template <typename Row>
   void row(const Table<Row>& table, const Row& row) {
     show_row(table, &row);
   }
-
-  // Rows of what there is rather than of what happens: `each` shows them with row(). Returns the exit code.
-  int list(const Columns& columns, const std::function<void()>& each);
 
   // Keeps a link until the run ends: of a probe that the tool attaches itself, after load.
   void keep(Link link);

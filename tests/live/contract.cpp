@@ -144,6 +144,7 @@ TEST_CASE("wrong options are found before privilege is asked for") {
 TEST_CASE("without capabilities: 77 and one line that names them") {
   NEEDS("root");
   for (const std::string& tool : test::tools()) {
+    if (live::lists().contains(tool)) continue;
     INFO(tool);
     Result none = live::run(tool, {}, {.inside = as_nobody});
     INFO(none.err);
@@ -342,7 +343,7 @@ TEST_CASE("--explain tells the plan, in text and JSON") {
     CHECK(json.status == 0);
     Json plan = Json::parse(json.out);
     CHECK((plan["form"] == "full" || plan["form"] == "lesser"));
-    REQUIRE(plan["events"].size() >= 1);
+    REQUIRE((plan["events"].size() >= 1) != live::lists().contains(tool));
     for (const Json& event : plan["events"]) {
       CHECK_FALSE(event["way"].get<std::string>().empty());
       CHECK(event["hooks"].size() >= 1);

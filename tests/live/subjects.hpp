@@ -54,6 +54,13 @@ inline const std::vector<Subject>& subjects() {
        7,
        {{"btf"}, {"raw"}, {"btf", "-L"}, {"raw", "-L"}},
        true},
+      {"randomread",
+       "randoms",
+       {"7", "64", "/dev/urandom"},
+       {"--source", "/dev/urandom"},
+       "pid",
+       7,
+       {{"fexit"}, {"kretprobe"}, {"tracepoints"}, {"btf"}, {"raw"}}},
       {"syncsnoop",
        "syncs",
        {"7", "/tmp/corekit-syncs", "fdatasync"},
@@ -67,7 +74,13 @@ inline const std::vector<Subject>& subjects() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"taskswitch"};
+  static const std::set<std::string> tools = {"taskswitch", "probes"};
+  return tools;
+}
+
+// Tools that attach to nothing and so need no capability.
+inline const std::set<std::string>& lists() {
+  static const std::set<std::string> tools = {"probes"};
   return tools;
 }
 

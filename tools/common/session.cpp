@@ -92,7 +92,8 @@ struct Session::State {
   std::unique_ptr<Signals> signals;
   std::uint64_t rows = 0, late = 0, reported_lost = 0;
   RowMark mark;
-  bool full = false;  // --count rows were shown
+  bool full = false;     // --count rows were shown
+  bool listing = false;  // rows are kept as their cells
   std::vector<Cell> cells;
   std::map<std::string, SwappedMap> swapped;
   std::map<std::string, GrowingArray> growing;
@@ -129,6 +130,7 @@ struct Session::State {
     say(cat("lost so far: ", losses_text(lost)));
   }
 
+  [[noreturn]] void print_plan();
   void describe();
   void begin(const Columns* columns);
   void end_when_due();
@@ -136,6 +138,8 @@ struct Session::State {
   void replay_first_names();
   void replay_records(const std::function<void(const kit_head&, bool late)>& each);
   void replay_reports(const std::function<void(std::uint64_t time, bool partial)>& report);
+  void replay_list(const Columns& columns);
+  void show_cells(const Columns& columns);
   int finish(bpf_object* object);
   int cut_off(bpf_object* object);
 };
@@ -180,6 +184,44 @@ std::string Session::name(const std::string& kind, std::uint64_t number,
 
 namespace {
 
+// A cell of a list as a capture keeps it.
+struct KeptCell {
+  std::uint32_t kind, unit;
+  std::int64_t number;
+  double decimal;
+};
+
+RawEntry keep_cell(const Cell& cell) {
+  KeptCell kept{static_cast<std::uint32_t>(cell.kind), static_cast<std::uint32_t>(cell.unit), cell.number,
+                cell.decimal};
+  const auto* head = reinterpret_cast<const std::byte*>(&kept);
+  const auto* text = reinterpret_cast<const std::byte*>(cell.text().data());
+  return {{head, head + sizeof kept}, {text, text + cell.text().size()}};
+}
+
+Cell kept_cell(const RawEntry& entry) {
+  KeptCell kept{};
+  Cell cell;
+  if (entry.key.size() == sizeof kept) std::memcpy(&kept, entry.key.data(), sizeof kept);
+  if (entry.key.size() != sizeof kept || kept.kind > static_cast<std::uint32_t>(Cell::Kind::time) ||
+      kept.unit > static_cast<std::uint32_t>(Unit::ms))
+    throw Failure(Exit::failed, "the capture is damaged: it holds what is no cell");
+  cell.kind = static_cast<Cell::Kind>(kept.kind);
+  cell.unit = static_cast<Unit>(kept.unit);
+  cell.number = kept.number;
+  cell.decimal = kept.decimal;
+  cell.own.assign(reinterpret_cast<const char*>(entry.values.data()), entry.values.size());
+  return cell;
+}
+
+// Tells apart lists of other columns: FNV-1a over their keys.
+std::uint64_t list_layout(const Columns& columns) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const Column& column : columns.columns())
+    for (unsigned char byte : column.key + '\n') hash = (hash ^ byte) * 0x100000001b3;
+  return hash;
+}
+
 // The layout prefix of a tool's own types: "opensnoop_".
 std::string layout_prefix(const Options& options) { return options.name() + "_"; }
 
@@ -218,11 +260,7 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
   if (follows_tree(s.settings)) add_tree(object, plan);
   s.plan = plan.settle(*running_kernel(), s.settings.attach);
   Form form = form_of(s.plan);
-  if (s.settings.explain) {
-    s.out.text() = s.settings.output == Output::json ? plan_json(s.plan) + "\n" : plan_text(s.plan);
-    s.out.flush();
-    throw Finished{form == Form::none ? Exit::unsupported : Exit::done};
-  }
+  if (s.settings.explain) s.print_plan();
   if (form == Form::none) cannot_work(s.plan);
   for (const Settled& event : s.plan) {
     if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
@@ -260,6 +298,13 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   malloc_trim(0);  // the kernel's types are no longer needed
 }
 
+// For --explain.
+void Session::State::print_plan() {
+  out.text() = settings.output == Output::json ? plan_json(plan) + "\n" : plan_text(plan);
+  out.flush();
+  throw Finished{form_of(plan) == Form::none ? Exit::unsupported : Exit::done};
+}
+
 // What the start line says of this machine and this run.
 void Session::State::describe() {
   header.start = Start{.tool = options.name(),
@@ -269,19 +314,6 @@ void Session::State::describe() {
                        .clock = Clock::now(),
                        .filters = filters_json(settings),
                        .plan = plan_json(plan)};
-}
-
-int Session::list(const Columns& columns, const std::function<void()>& each) {
-  State& s = *state_;
-  if (!s.settings.replay.empty() || !s.settings.record.empty())
-    throw Failure(Exit::usage, "--record and --replay go with a run, not with a list");
-  if (s.settings.explain) throw Finished{Exit::done};
-  s.describe();
-  s.begin(&columns);
-  if (s.settings.ready_fd >= 0 && write(s.settings.ready_fd, "\n", 1) != 1)
-    throw Failure(Exit::failed, cat("cannot write to --ready-fd ", s.settings.ready_fd, ": ", error_text(errno)));
-  each();
-  return s.finish(nullptr);
 }
 
 void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
@@ -360,12 +392,21 @@ void Session::show_row(const Columns& columns, const void* row) {
   State& s = *state_;
   if (s.full) return;
   columns.cells(row, s.cells);
-  s.sink->row(columns, s.cells, s.mark);
-  s.rows++;
-  s.late += s.mark.late;
-  if (s.settings.count && s.rows == *s.settings.count) {
-    s.full = true;
-    s.loop.stop();
+  if (s.listing && s.capture) {
+    std::vector<RawEntry> kept;
+    for (const Cell& cell : s.cells) kept.push_back(keep_cell(cell));
+    s.capture->snapshot("row", kept);
+  }
+  s.show_cells(columns);
+}
+
+void Session::State::show_cells(const Columns& columns) {
+  sink->row(columns, cells, mark);
+  rows++;
+  late += mark.late;
+  if (settings.count && rows == *settings.count) {
+    full = true;
+    loop.stop();
   }
 }
 
@@ -459,6 +500,64 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
   } catch (const Finished&) {
     return s.cut_off(object);
   }
+}
+
+bool Session::lists() const {
+  const Settings& settings = state_->settings;
+  if (settings.explain) state_->print_plan();
+  if (!settings.attach.empty())
+    throw Failure(Exit::usage, cat("--attach ", settings.attach, ": there is no such way, as nothing is attached to"));
+  if (!settings.command.empty())
+    throw Failure(Exit::usage, "unexpected -- COMMAND: this tool lists and traces nothing");
+  return settings.replay.empty();
+}
+
+int Session::list(const Columns& columns, const std::function<void()>& each) {
+  State& s = *state_;
+  s.mark = {};
+  if (!lists()) {
+    s.replay = std::make_unique<CaptureReader>(s.settings.replay, s.options.name(), list_layout(columns));
+    s.header = s.replay->header();
+    s.begin(&columns);
+    s.replay_list(columns);
+    return s.finish(nullptr);
+  }
+  s.describe();
+  s.header.layout = list_layout(columns);
+  s.header.options = s.options.given();
+  if (!s.settings.record.empty()) s.capture = std::make_unique<CaptureWriter>(s.settings.record, s.header);
+  s.listing = true;
+  s.begin(&columns);
+  if (s.settings.ready_fd >= 0 && write(s.settings.ready_fd, "\n", 1) != 1)
+    throw Failure(Exit::failed, cat("cannot write to --ready-fd ", s.settings.ready_fd, ": ", error_text(errno)));
+  try {
+    each();
+    return s.finish(nullptr);
+  } catch (const Finished&) {
+    return s.cut_off(nullptr);
+  }
+}
+
+// The rows of a list are kept as their cells.
+void Session::State::replay_list(const Columns& columns) {
+  CaptureReader::Chunk chunk;
+  bool whole = false;
+  while (replay->next(chunk)) {
+    if (chunk.kind == CaptureReader::Chunk::end) {
+      CaptureReader::parse_end(chunk.bytes, replayed_lost, replayed_command);
+      whole = true;
+    }
+    if (chunk.kind != CaptureReader::Chunk::snapshot || full) continue;
+    std::string map;
+    std::vector<RawEntry> entries;
+    CaptureReader::parse_snapshot(chunk.bytes, map, entries);
+    if (entries.size() != columns.columns().size())
+      throw Failure(Exit::failed, "the capture is damaged: a row has another number of cells");
+    cells.clear();
+    for (const RawEntry& entry : entries) cells.push_back(kept_cell(entry));
+    show_cells(columns);
+  }
+  if (!whole) say("the capture has no end: its recording was cut short");
 }
 
 int Session::reports(bpf_object* object, std::function<void(Report&)> each) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tracefs.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/syscall.h>
 
 #include <cstdlib>
+
+#include "kit/text.hpp"
 
 namespace kit {
 namespace {
@@ -30,6 +33,17 @@ const Fd& events_directory() {
   return directory;
 }
 
+// The directories in one of tracefs; `error` is set where that cannot be read.
+std::vector<std::string> folders_of(int above, const std::string& name, int& error) {
+  std::vector<std::string> all;
+  DIR* folder = fdopendir(openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return error = errno, all;
+  while (const dirent* entry = readdir(folder))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') all.emplace_back(entry->d_name);
+  closedir(folder);
+  return all;
+}
+
 }  // namespace
 
 int tracepoint_id(const std::string& event) {
@@ -41,6 +55,25 @@ int tracepoint_id(const std::string& event) {
   char digits[16] = {};
   if (read(file.get(), digits, sizeof digits - 1) <= 0) return -EIO;
   return std::atoi(digits);
+}
+
+std::vector<std::string> tracepoints(int& error) {
+  std::vector<std::string> all;
+  errno = 0;
+  const Fd& events = events_directory();
+  error = events ? 0 : errno ? errno : EACCES;
+  if (error) return all;
+  for (const std::string& category : folders_of(events.get(), ".", error))
+    for (const std::string& event : folders_of(events.get(), category, error)) all.push_back(cat(category, '/', event));
+  return all;
+}
+
+std::string tracepoint_format(const std::string& event) {
+  std::string text;
+  Fd file(openat(events_directory().get(), (event + "/format").c_str(), O_RDONLY | O_CLOEXEC));
+  char block[4096];
+  for (ssize_t size; file && (size = read(file.get(), block, sizeof block)) > 0;) text.append(block, size);
+  return text;
 }
 
 }  // namespace kit

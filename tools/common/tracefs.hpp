@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kit/handle.hpp"
 
@@ -11,5 +12,10 @@ namespace kit {
 // The id that perf_event_open(2) knows "CATEGORY/EVENT" by, or -errno. Where tracefs is mounted nowhere it is opened
 // without mounting it: nothing of the machine changes.
 int tracepoint_id(const std::string& event);
+
+// The names of all tracepoints, "CATEGORY/EVENT"; none, and `error` an errno, where tracefs cannot be read.
+std::vector<std::string> tracepoints(int& error);
+// What tracefs says of the fields of one; empty if it cannot be read.
+std::string tracepoint_format(const std::string& event);
 
 }  // namespace kit
