@@ -91,9 +91,6 @@ class Options {
   }
   // The same with a parser of the tool's own.
   Options& add(char letter, std::string name, std::string argument, std::string help, Parse parse);
-  // Words that are no options: what they are called in the usage line, and where they go. Without, a word is refused or
-  // is the interval.
-  Options& words(std::string called, std::vector<std::string>& words);
   Options& example(std::string command, std::string meaning);
   // A paragraph for --help and the manual: what the tool measures, what it does not see.
   Options& details(std::string paragraph);

@@ -120,6 +120,7 @@ struct Column {
   bool right = false;
   std::string about;            // one phrase, for --help and the manual
   std::function<bool()> shown;  // whether text shows the column; none: always
+  std::function<bool()> raw;    // whether text is this column's bytes and nothing else; none: never
   std::function<Cell(const void*)> cell;
 };
 
@@ -163,6 +164,7 @@ class Table : public Columns {
                   .right = width < 0,
                   .about = std::move(about),
                   .shown = {},
+                  .raw = {},
                   .cell = {}};
     if constexpr (std::is_member_object_pointer_v<Get>) {
       column.cell = [get](const void* row) { return to_cell(static_cast<const Row*>(row)->*get); };
@@ -183,6 +185,11 @@ class Table : public Columns {
   template <typename Option>
   Table& only_without(const Option& option) {
     columns_.back().shown = [&option] { return !option; };
+    return *this;
+  }
+  // Text is the last column's bytes alone, as they are, where `option` is true.
+  Table& raw_with(const bool& option) {
+    columns_.back().raw = [&option] { return option; };
     return *this;
   }
   // When the event was complete. For records, which begin with their head.

@@ -108,6 +108,7 @@ class TextSink : public Sink {
     std::string& out = out_.text();
     std::size_t begin = out.size(), pad = 0;
     const auto& all = columns.columns();
+    if (is_raw(all)) return;
     for (std::size_t i = 0; i < all.size(); i++) {
       if (!shown(all[i])) continue;
       place(out, pad, all[i], i + 1 == all.size(), all[i].heading, begin);
@@ -133,6 +134,10 @@ class TextSink : public Sink {
     std::string& out = out_.text();
     std::size_t begin = out.size(), pad = 0;
     const auto& all = columns.columns();
+    if (is_raw(all)) {
+      out += cells.back().text();
+      return;
+    }
     for (std::size_t i = 0; i < all.size(); i++) {
       if (!shown(all[i])) continue;
       cell_.clear();
@@ -161,6 +166,8 @@ class TextSink : public Sink {
   void end(const End&) override {}
 
  private:
+  static bool is_raw(const std::vector<Column>& all) { return !all.empty() && all.back().raw && all.back().raw(); }
+
   bool shown(const Column& column) const {
     return (!column.shown || column.shown()) && !(column.key == "time" && time_ == TimeStyle::none);
   }
