@@ -214,9 +214,9 @@ Cell kept_cell(const RawEntry& entry) {
   return cell;
 }
 
-// Tells apart lists of other columns: FNV-1a over their keys.
+// Tells apart lists of other columns, or from when there were other kinds of cells: FNV-1a over the columns' keys.
 std::uint64_t list_layout(const Columns& columns) {
-  std::uint64_t hash = 0xcbf29ce484222325;
+  std::uint64_t hash = 0xcbf29ce484222325 + static_cast<std::uint64_t>(Cell::Kind::time);
   for (const Column& column : columns.columns())
     for (unsigned char byte : column.key + '\n') hash = (hash ^ byte) * 0x100000001b3;
   return hash;
