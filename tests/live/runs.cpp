@@ -63,6 +63,17 @@ TEST_CASE("what was seen before the end is shown") {
   }
 }
 
+namespace {
+
+// How many lines only say what the tool does not see here.
+std::size_t lesser_lines(const std::string& err) {
+  std::size_t lines = 0;
+  for (std::size_t at = 0; (at = err.find(": lesser form: ", at)) != err.npos; at++) lines++;
+  return lines;
+}
+
+}  // namespace
+
 TEST_CASE("a closed pipe ends a run quietly") {
   NEEDS("root");
   live::File file;
@@ -80,8 +91,7 @@ TEST_CASE("a closed pipe ends a run quietly") {
       for (int i = 0; i < 1000 && !tool.ended(milliseconds(20)); i++) acts.go();
       live::Result result = tool.finish();
       CHECK(result.status == 0);
-      CHECK((result.err.empty() || result.err.find("lesser form") != result.err.npos));
-      CHECK(live::count_lines(result.err) <= 1);
+      CHECK(live::count_lines(result.err) == lesser_lines(result.err));
     }
   }
 }
@@ -177,8 +187,7 @@ TEST_CASE("a command that cannot be started: 1, and one line") {
       live::Result result = live::trace(subject.tool, {}, {command}, {.json = false});
       CHECK(result.status == 1);
       CHECK(result.err.find(command) != std::string::npos);
-      bool lesser = result.err.find("lesser form") != std::string::npos;
-      CHECK(live::count_lines(result.err) == (lesser ? 2 : 1));
+      CHECK(live::count_lines(result.err) == lesser_lines(result.err) + 1);
     }
   }
 }
@@ -216,7 +225,8 @@ TEST_CASE("output into a pipe comes line by line, soon") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
-    if (!streams(subject)) continue;
+    // Each act's child reads a random number of its own when it starts.
+    if (!streams(subject) || subject.tool == "randomread") continue;
     for (bool json : {true, false}) {
       INFO(subject.tool << (json ? " JSON" : " text"));
       Process acts(live::trigger("acts", {file.path()}));
