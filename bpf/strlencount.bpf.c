@@ -19,10 +19,14 @@ LOST_COUNTER(string_unread);
 static __always_inline void *string_of(struct pt_regs *ctx)
 {
 	switch (argument) {
-	case 0: return (void *)PT_REGS_PARM1_CORE(ctx);
-	case 1: return (void *)PT_REGS_PARM2_CORE(ctx);
-	case 2: return (void *)PT_REGS_PARM3_CORE(ctx);
-	case 3: return (void *)PT_REGS_PARM4_CORE(ctx);
+	case 0:
+		return (void *)PT_REGS_PARM1_CORE(ctx);
+	case 1:
+		return (void *)PT_REGS_PARM2_CORE(ctx);
+	case 2:
+		return (void *)PT_REGS_PARM3_CORE(ctx);
+	case 3:
+		return (void *)PT_REGS_PARM4_CORE(ctx);
 	}
 	return (void *)PT_REGS_PARM5_CORE(ctx);
 }

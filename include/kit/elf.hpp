@@ -24,14 +24,14 @@ struct FileIdentity {
 };
 
 // A part of a file in a process's memory, as /proc/PID/maps has it.
-struct Mapping {
+struct FileMapping {
   std::uint64_t start = 0, end = 0, offset = 0;  // addresses; where in the file `start` is
   bool readable = false, writable = false, executable = false, deleted = false;
   std::string path;    // as the process names it, without " (deleted)"; empty: no file
   std::string opened;  // a path that opens that very file here, deleted or replaced as it may be
 };
 // Of files only. Throws Failure if the process has gone or may not be looked at.
-std::vector<Mapping> file_mappings(std::uint32_t pid);
+std::vector<FileMapping> file_mappings(std::uint32_t pid);
 
 struct ElfSymbol {
   std::string_view name;  // without a version ("@@GLIBC_2.2.5")

@@ -70,9 +70,9 @@ std::string in_path(std::string_view name) {
 }
 
 // "START-END rwxp OFFSET DEVICE INODE    PATH"; nothing for what is no file.
-std::optional<Mapping> read_mapping(const std::string& line, std::uint32_t pid) {
+std::optional<FileMapping> read_mapping(const std::string& line, std::uint32_t pid) {
   constexpr std::string_view gone = " (deleted)";
-  Mapping one;
+  FileMapping one;
   char rights[5] = {};
   unsigned long inode = 0;
   int path = 0;
@@ -104,7 +104,7 @@ ElfPlace find_in_process(std::string_view name, std::uint32_t pid) {
     std::string path = cat(root, name);
     if (access(path.c_str(), F_OK) == 0) return {path, std::string(name)};
   }
-  for (const Mapping& mapping : file_mappings(pid))
+  for (const FileMapping& mapping : file_mappings(pid))
     if (mapping.path == name || (!name.starts_with('/') && is_library(mapping.path, name)))
       return {mapping.opened, mapping.path};
   if (name.starts_with('/')) not_found(name, cat("process ", pid, " sees no such file"));
@@ -128,9 +128,9 @@ bool is_library(std::string_view path, std::string_view name) {
   return false;
 }
 
-std::vector<Mapping> file_mappings(std::uint32_t pid) {
+std::vector<FileMapping> file_mappings(std::uint32_t pid) {
   std::ifstream maps(cat("/proc/", pid, "/maps"));
-  std::vector<Mapping> all;
+  std::vector<FileMapping> all;
   std::string line;
   if (!std::getline(maps, line))
     throw Failure(Exit::usage, cat("process ", pid, " has ended or may not be looked at (/proc/", pid, "/maps)"));

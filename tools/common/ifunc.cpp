@@ -35,18 +35,18 @@ bool is_named_slot(unsigned machine, std::uint32_t type) {
 // What a process has loaded of one file, and by how much the loader moved it.
 struct Loaded {
   std::uint64_t moved = 0;
-  std::vector<Mapping> parts;
+  std::vector<FileMapping> parts;
   bool holds(std::uint64_t address) const {
-    for (const Mapping& part : parts)
+    for (const FileMapping& part : parts)
       if (part.executable && address >= part.start && address < part.end) return true;
     return false;
   }
 };
 
-std::optional<Loaded> loaded(const Elf& elf, const std::vector<Mapping>& mappings) {
+std::optional<Loaded> loaded(const Elf& elf, const std::vector<FileMapping>& mappings) {
   Loaded found;
   bool any = false;
-  for (const Mapping& one : mappings) {
+  for (const FileMapping& one : mappings) {
     if (identity_of(one.opened) != elf.identity()) continue;
     found.parts.push_back(one);
     for (const ElfSegment& part : elf.segments()) {
@@ -70,7 +70,7 @@ std::optional<std::uint64_t> word_of(std::uint32_t pid, std::uint64_t address, i
 
 // The chosen function's address in the file, as this process has it.
 std::optional<std::uint64_t> chosen_in(const Elf& elf, const ElfSymbol& symbol, std::uint32_t pid) {
-  std::vector<Mapping> mappings;
+  std::vector<FileMapping> mappings;
   try {
     mappings = file_mappings(pid);
   } catch (const Failure&) {
@@ -88,7 +88,7 @@ std::optional<std::uint64_t> chosen_in(const Elf& elf, const ElfSymbol& symbol, 
     if (is_irelative(elf.machine(), one.type) && static_cast<std::uint64_t>(one.addend) == symbol.address)
       if (auto target = read(one.address + own->moved)) return target;
   std::vector<FileIdentity> seen = {elf.identity()};
-  for (const Mapping& mapping : mappings) {
+  for (const FileMapping& mapping : mappings) {
     FileIdentity identity = identity_of(mapping.opened);
     if (!mapping.executable || std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
     seen.push_back(identity);

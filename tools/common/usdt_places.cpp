@@ -92,7 +92,7 @@ void UsdtSearch::add_source(const ElfPlace& place, std::optional<std::uint32_t> 
 
 void UsdtSearch::add_process(std::uint32_t pid) {
   std::set<std::string> seen;
-  for (const Mapping& mapping : file_mappings(pid))
+  for (const FileMapping& mapping : file_mappings(pid))
     if (mapping.path.starts_with('/') && !mapping.path.starts_with("/dev/") && seen.insert(mapping.path).second)
       add_source({mapping.opened, mapping.path}, pid, false);
 }
