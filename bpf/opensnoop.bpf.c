@@ -19,6 +19,11 @@ LOST_COUNTER(name_unreadable);
 #define AT_FDCWD	     (-100)
 #define O_CREAT_WRONLY_TRUNC 01101
 #define WRITES		     03 /* O_ACCMODE: anything but O_RDONLY */
+#if defined(__TARGET_ARCH_arm64)
+#define O_LARGEFILE 0400000
+#else
+#define O_LARGEFILE 0100000
+#endif
 
 #define X32_BIT	      0x40000000 /* x32 has the numbers of x86_64 and this bit */
 #define NAME_MAX_SIZE 4104 /* PATH_MAX and a little more, which tells a name that is longer */
@@ -205,7 +210,8 @@ discard:
  */
 __noinline int record_open(__s32 dirfd, __u64 name, __u32 flags, __s32 result)
 {
-	struct open_call call = { dirfd, (const char *)name, flags, result };
+	/* Before do_sys_openat2 a 64-bit kernel adds this flag to every open, and no other way sees that it did. */
+	struct open_call call = { dirfd, (const char *)name, flags & ~O_LARGEFILE, result };
 
 	if (absolute) {
 		if (!record_path(&call, 512, 512))

@@ -21,15 +21,18 @@
 
 // Skips the case where the running kernel, or who runs this, lacks a feature: root, bpf, btf, kprobe, fentry, tracefs,
 // syscall_tracepoints, loop, zram, device-mapper, cgroup2, compat32, userns, pidns.
-#define NEEDS(feature)                                                                 \
-  do {                                                                                 \
-    if (std::string lacks_ = test::lacks(feature); !lacks_.empty()) SKIP_CASE(lacks_); \
+#define NEEDS(feature)                                                \
+  do {                                                                \
+    if (std::string lacks_ = test::lacks(feature); !lacks_.empty()) { \
+      test::skip(lacks_, feature);                                    \
+      return;                                                         \
+    }                                                                 \
   } while (false)
 
 namespace test {
 
-// Marks the running case; for SKIP_CASE.
-void skip(const std::string& reason);
+// Marks the running case, with the feature that is lacking, if it is one; for SKIP_CASE and NEEDS.
+void skip(const std::string& reason, const std::string& feature = {});
 // Why this kernel lacks a feature, found by trying it; empty if it has it. Throws for a feature that is not known.
 std::string lacks(std::string_view feature);
 

@@ -6,7 +6,7 @@ test_sources = $(wildcard tests/$(1)/*.cpp)
 test_names   = $(patsubst tests/$(1)/%.cpp,$(B)/tests/$(1)_%_test,$(test_sources))
 
 HOST_TESTS  := $(foreach tier,unit contract golden,$(call test_names,$(tier)))
-LIVE_TESTS  := $(call test_names,live)
+LIVE_TESTS  := $(foreach tier,live guest,$(call test_names,$(tier)))
 TRIGGERS    := $(patsubst tests/trigger/%.c,$(B)/tests/trigger/%,$(wildcard tests/trigger/*.c))
 TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
 # Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
@@ -29,14 +29,17 @@ $(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON) $(B)/libkit.a
 endef
 $(foreach tier,unit contract golden,$(eval $(call host_test,$(tier))))
 
-# Static, since the same files run in a guest; they know the tools as processes only. Debian 13's static libelf lacks
-# functions of its own: there they are linked as the tools are, and run on that machine only.
-$(B)/tests/live_%_test: $(B)/obj/tests/live/%.o $(TEST_COMMON)
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -static -s -Wl,--gc-sections -o $@ $^ $(CATCH_LIBS) $(BOX_LIBS) 2>$@.err || \
-	  $(CXX) $(CXXFLAGS) $(LDFLAGS) -s -Wl,--gc-sections -o $@ $^ $(CATCH_LIBS) $(LIBS) || { cat $@.err >&2; false; }
-	$(Q)rm -f $@.err
+# Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
+# 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.
+define live_test
+$(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON)
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CXX) $$(CXXFLAGS) $$(LDFLAGS) -static -s -Wl,--gc-sections -o $$@ $$^ $$(CATCH_LIBS) $$(BOX_LIBS) 2>$$@.err || \
+	  $$(CXX) $$(CXXFLAGS) $$(LDFLAGS) -s -Wl,--gc-sections -o $$@ $$^ $$(CATCH_LIBS) $$(LIBS) || { cat $$@.err >&2; false; }
+	$$(Q)rm -f $$@.err
+endef
+$(foreach tier,live guest,$(eval $(call live_test,$(tier))))
 
 $(B)/tests/trigger/%: tests/trigger/%.c Makefile
 	$(call say,CC,$@)

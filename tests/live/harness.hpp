@@ -36,7 +36,7 @@ using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 using std::chrono::milliseconds;
 // After this long a test gives up: far more than anything takes, on a slow emulated machine too.
-constexpr milliseconds patience{60'000};
+constexpr milliseconds patience{180'000};
 constexpr int ready_fd = 100;
 constexpr unsigned nobody = 65534;
 

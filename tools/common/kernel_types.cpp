@@ -249,8 +249,13 @@ class FileBytes {
   std::string_view bytes_;
 };
 
+std::string& types_file() {
+  static std::string path = "/sys/kernel/btf/vmlinux";
+  return path;
+}
+
 struct Loaded {
-  FileBytes file{"/sys/kernel/btf/vmlinux"};
+  FileBytes file{types_file().c_str()};
   Types types{file.bytes()};
 };
 
@@ -283,6 +288,11 @@ constexpr std::size_t core_at_word = 6, core_size_word = 7;
 const Types& KernelTypes::get() {
   if (!loaded()) loaded() = std::make_unique<Loaded>();
   return loaded()->types;
+}
+
+void KernelTypes::use(const std::string& file) {
+  types_file() = file;
+  forget();
 }
 
 void KernelTypes::forget() { loaded().reset(); }

@@ -42,6 +42,8 @@ class KernelTypes {
  public:
   // Read at the first call; empty where the kernel offers none.
   static const Types& get();
+  // From this file from now on (--btf), which says of the running kernel what it does not say itself.
+  static void use(const std::string& file);
   // Gives the memory back.
   static void forget();
 };

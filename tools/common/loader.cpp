@@ -10,9 +10,11 @@
 #include <bpf/bpf.h>
 #include <linux/btf.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "kernel_types.hpp"
@@ -34,6 +36,8 @@ Loading& loading() {
   static Loading one;
   return one;
 }
+
+bool kernel_has_types() { return access("/sys/kernel/btf/vmlinux", R_OK) == 0; }
 
 struct TypedSection {
   const char* name;
@@ -104,13 +108,27 @@ void use_types_of(const std::string& file) {
   Loading& l = loading();
   l.types_path = file;
   l.cut.reset();
+  const char* folder = std::getenv("COREKIT_BTF_DIR");
+  if (std::string path = cat(folder ? folder : "", "/", kernel_release(), ".btf");
+      file.empty() && folder && !kernel_has_types() && access(path.c_str(), R_OK) == 0)
+    l.types_path = path;
+  if (!l.types_path.empty()) KernelTypes::use(l.types_path);
+}
+
+void require_types() {
+  if (!loading().types_path.empty() || kernel_has_types()) return;
+  throw Failure(
+      Exit::unsupported,
+      cat("this kernel offers no BTF (CONFIG_DEBUG_INFO_BTF): name a file of its types by --btf, or have one at "
+          "$COREKIT_BTF_DIR/",
+          kernel_release(), ".btf"));
 }
 
 const bpf_object_open_opts* open_options() {
   static bpf_object_open_opts options{};
   Loading& l = loading();
   take_typed_sections();
-  if (l.types_path.empty() && access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+  if (l.types_path.empty() && kernel_has_types()) {
     l.cut = Fd(memfd_create("types", MFD_CLOEXEC));
     std::string path = cat("/proc/self/fd/", l.cut.get());
     if (access(path.c_str(), R_OK) == 0)
@@ -125,6 +143,12 @@ const bpf_object_open_opts* open_options() {
 
 void want_types_of(std::string_view object) {
   if (loading().cut) loading().core_types.merge(core_types(object));
+}
+
+bool locks_memory() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+         KernelTypes::get().find("bpf_map_memory", BTF_KIND_STRUCT);
 }
 
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {

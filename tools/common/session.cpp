@@ -225,13 +225,19 @@ std::uint64_t list_layout(const Columns& columns) {
 // The layout prefix of a tool's own types: "opensnoop_".
 std::string layout_prefix(const Options& options) { return options.name() + "_"; }
 
+// The kernel may be told to keep its memory from root, too (kernel_lockdown(7)); "" where it is not.
+std::string lockdown() {
+  std::string modes = read_line("/sys/kernel/security/lockdown");
+  return modes.find("[confidentiality]") == modes.npos ? "" : "the kernel is in lockdown (confidentiality): ";
+}
+
 [[noreturn]] void cannot_work(const std::vector<Settled>& plan) {
   bool denied = false;
   std::string message;
   for (const Settled& event : plan) {
     if (!event.way.empty()) continue;
     denied |= event.denied;
-    message = cat("cannot see ", event.event, " on this kernel");
+    message = cat(lockdown(), "cannot see ", event.event, " on this kernel");
     for (const Refusal& refusal : event.refused) {
       message += cat(&refusal == event.refused.data() ? ": " : "; ", refusal.way, ": ", refusal.why);
     }
@@ -252,6 +258,7 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
     s.replay_first_names();
     return;
   }
+  require_types();
   AttachPlan plan = given;
   if (auto ways = plan.ways();
       !s.settings.attach.empty() && std::find(ways.begin(), ways.end(), s.settings.attach) == ways.end())
@@ -286,8 +293,10 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
     bool denied = error == -EPERM || error == -EACCES;
     std::string missing = missing_capabilities();
     if (denied && !missing.empty()) throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
+    if (denied && locks_memory())
+      throw Failure(Exit::denied, "before Linux 5.11 this needs CAP_SYS_RESOURCE as well, or `ulimit -l unlimited`");
     throw Failure(Exit::unsupported,
-                  cat("this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
+                  cat(lockdown(), "this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
   }
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {

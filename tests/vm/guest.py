@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests on other kernels, emulated by qemu: what they boot, what is in them, and what comes out of them.
+
+Kernels, qemu, busybox and bash are Debian's packages, downloaded and unpacked into the user's cache, not installed.
+"""
+
+import dataclasses
+import fcntl
+import os
+import pathlib
+import re
+import selectors
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import initramfs
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "corekit/vm"
+
+# The name here, the release it comes from and the package's name: another kernel is another line. Of several matches
+# the newest is taken.
+KERNELS = {
+    "5.10": ("bullseye", "linux-image-5.10.*-cloud-amd64"),
+    "6.1": ("bookworm", "linux-image-6.1.*-cloud-amd64"),
+    "6.12": ("trixie", "linux-image-6.12.*-cloud-amd64"),
+    "7": ("trixie-backports", "linux-image-7.*-cloud-amd64"),
+    "6.12-rt": ("trixie", "linux-image-6.12.*-rt-amd64"),  # full preemption; not among those tried if none is named
+}
+# Loaded before the command runs, and what it may have by modprobe. What a kernel has built in is left out.
+LOADED = ("virtio_pci", "virtio_console", "loop", "dm_mod", "lzo_rle", "zram")
+AT_HAND = ("null_blk", "brd", "xfs", "btrfs", "dummy", "veth", "virtio_blk")
+
+# Older ones crash newer kernels: theirs is a wrong flag after cmpxchg16b. With all libraries that it is linked with, so
+# that it runs on any machine.
+QEMU = {
+    "bookworm-backports": "qemu-system-x86 qemu-system-data seabios",
+    "bookworm": "libaio1 libblkid1 libbpf1 libc6 libcapstone4 libdaxctl1 libelf1 libfdt1 libffi8 libfuse3-3 libgcc-s1 "
+    "libglib2.0-0 libgmp10 libgnutls30 libhogweed6 libibverbs1 libidn2-0 libjpeg62-turbo libkmod2 liblzma5 "
+    "libmount1 libndctl6 libnettle8 libnl-3-200 libnl-route-3-200 libnuma1 libp11-kit0 libpcre2-8-0 "
+    "libpixman-1-0 libpmem1 libpng16-16 librdmacm1 libsasl2-2 libseccomp2 libselinux1 libslirp0 libssl3 "
+    "libtasn1-6 libudev1 libunistring2 liburing2 libuuid1 libvdeplug2 libzstd1 zlib1g",
+}
+BUSYBOX = ("bookworm", "busybox-static")
+BASH = ("bookworm", "bash-static")
+
+MACHINE = "-nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max"
+KERNEL_OPTIONS = (
+    "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on cryptomgr.notests "
+    "audit=0 apparmor=0 selinux=0 nokaslr rdinit=/init"
+)
+ALARM = re.compile("Kernel panic|Oops|BUG:|WARNING:|general protection|RIP: 0010")
+
+
+class Failure(Exception):
+    """What cannot be done and, if something can be done about it, what."""
+
+
+def say(text):
+    print(f"vm: {text}", file=sys.stderr, flush=True)
+
+
+# --- What is downloaded ----------------------------------------------------------------------------------------------
+
+
+def fetch(suite, pattern, directory):
+    """Unpacks a package of Debian for x86_64 into a directory. Returns its name and version."""
+    command = [ROOT / "scripts/debian-package", f"{suite}:amd64", pattern, directory]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise Failure(f"cannot fetch {pattern} of {suite}")
+    return done.stdout.decode().split()
+
+
+def extract(image, target):
+    subprocess.run([ROOT / "scripts/vmlinux", "--extract", image, target], check=True)
+
+
+def cached(name, make, again=False):
+    """A directory of the cache, made at once and as a whole where it is missing."""
+    place = CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if again or not place.exists():
+            with tempfile.TemporaryDirectory(dir=CACHE) as beside:
+                make(pathlib.Path(beside) / "made")
+                shutil.rmtree(place, ignore_errors=True)
+                os.rename(pathlib.Path(beside) / "made", place)
+    return place
+
+
+def make_kernel(suite, pattern, directory):
+    name, version = fetch(suite, pattern, directory)
+    if not kernel_image(directory):
+        # From 7.1 on the package is empty, and others have what was in it.
+        for part in ("linux-binary", "linux-modules"):
+            fetch(suite, name.replace("linux-image", part) + "=" + version, directory)
+    image = kernel_image(directory)
+    if not image:
+        raise Failure(f"the package {name} {version} holds no kernel")
+    extract(image, directory / "vmlinux")
+    (directory / "origin").write_text(f"{name} {version}\n")
+
+
+def kernel_image(directory):
+    images = [*directory.glob("boot/vmlinuz-*"), *directory.glob("usr/lib/modules/*/vmlinuz")]
+    return images[0] if images else None
+
+
+def make_qemu(directory):
+    for suite, packages in QEMU.items():
+        for package in packages.split():
+            fetch(suite, package, directory)
+
+
+def qemu():
+    """The command, under the dynamic loader that came with it."""
+    place = cached("qemu", make_qemu)
+    library = place / "lib/x86_64-linux-gnu"
+    loader = next(iter(library.glob("ld-linux-x86-64.so*")), None)
+    if loader is None:
+        raise Failure(f"{place} is not whole; remove it")
+    command = [loader, "--library-path", f"{library}:{place}/usr/lib/x86_64-linux-gnu"]
+    command += [place / "usr/bin/qemu-system-x86_64", "-L", place / "usr/share/qemu", "-L", place / "usr/share/seabios"]
+    return command
+
+
+def find_kernel(kernel, again, directory):
+    """The kernel as an ELF file, which boots fastest, and the directory of its modules, or None."""
+    if kernel in KERNELS:
+        suite, pattern = KERNELS[kernel]
+        place = cached(f"kernel-{kernel}", lambda made: make_kernel(suite, pattern, made), again)
+        modules = [*place.glob("lib/modules/*"), *place.glob("usr/lib/modules/*")]
+        return place / "vmlinux", modules[0] if modules else None
+    image = pathlib.Path(kernel)
+    if not image.is_file():
+        raise Failure(f"there is no kernel {kernel}; there are {', '.join(KERNELS)} and paths of images")
+    image = image.resolve()
+    release = image.name.partition("-")[2]
+    places = [image.parent, *(image.parent.parent / lib / "modules" / release for lib in ("lib", "usr/lib") if release)]
+    modules = next((place for place in places if (place / "kernel").is_dir()), None)
+    if image.read_bytes()[:4] == b"\x7fELF":
+        return image, modules
+    extract(image, directory / "vmlinux")
+    return directory / "vmlinux", modules
+
+
+# --- What is in the guest --------------------------------------------------------------------------------------------
+
+
+def executables(pattern):
+    """What is built and still has its source: build/tests/live_NAME_test is of tests/live/NAME.cpp."""
+    for path in sorted((ROOT / "build/tests").glob(pattern)):
+        tier, _, name = path.stem.partition("_")
+        source = f"tests/{tier}/{name.removesuffix('_test')}.cpp" if path.suffix == "" and "_" in path.stem else None
+        if path.parent.name == "trigger":
+            source = f"tests/trigger/{path.name}.c"
+        if source and (ROOT / source).exists() and os.access(path, os.X_OK):
+            yield path
+
+
+def tests():
+    """The test programs for guests, which are the live ones and those that change the machine."""
+    return [*executables("live_*_test"), *executables("guest_*_test")]
+
+
+def tools():
+    return sorted(path.stem for path in (ROOT / "tools").glob("*.cpp"))
+
+
+def add_corekit(archive):
+    """The box and the tests, at the places that they have in a checkout after a build."""
+    box = ROOT / "build/box/corekit"
+    if not box.exists():
+        raise Failure("there is no build/box/corekit; make box builds it")
+    archive.file("corekit/build/box/corekit", box)
+    for tool in ["corekit", *tools()]:
+        archive.link(f"corekit/build/bin/{tool}", "../box/corekit")
+    for tool in tools():
+        archive.text(f"corekit/tools/{tool}.cpp", "")  # the tests ask for the names alone
+    for path in [*tests(), *executables("trigger/*")]:
+        archive.file(f"corekit/{path.relative_to(ROOT)}", path)
+
+
+def make_initramfs(path, modules_directory, command, ports):
+    """All that a guest has. Without a command, it has a shell at the terminal."""
+    archive = initramfs.Archive()
+    busybox = cached("busybox", lambda made: fetch(*BUSYBOX, made))
+    archive.file("bin/busybox", busybox / "bin/busybox", 0o755)
+    bash = cached("bash", lambda made: fetch(*BASH, made))
+    archive.file("bin/bash", bash / "bin/bash-static", 0o755)
+    archive.file("init", ROOT / "tests/vm/init", 0o755)
+    archive.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    archive.text("etc/group", "root:x:0:\nnogroup:x:65534:\n")
+    archive.text("etc/hostname", "guest\n")
+    archive.text("corekit/modules", "")
+    if modules_directory:
+        modules = initramfs.Modules(modules_directory)
+        for name in (*LOADED, *AT_HAND):
+            modules.want(name)
+        modules.put(archive)
+        archive.text("corekit/modules", "".join(f"{name}\n" for name in LOADED if name in modules.loaded))
+    if command is not None:
+        archive.text("corekit/command", command + "\n")
+        archive.text("corekit/ports", "".join(f"{port}\n" for port in ports))
+    add_corekit(archive)
+    archive.write(path)
+
+
+# --- The guest -------------------------------------------------------------------------------------------------------
+
+
+class Port:
+    """Where a guest's lines go as they come."""
+
+    def __init__(self, take):
+        self.take = take
+        self.rest = b""
+
+    def write(self, data):
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self.take(line.decode(errors="replace"))
+
+    def flush(self):
+        pass
+
+
+@dataclasses.dataclass
+class Machine:
+    """How a guest is started."""
+
+    cpus: int = 2
+    memory: int = 1024  # MiB
+    append: str = ""  # to the kernel's command line
+    time_limit: float = 300  # seconds until it has hung
+    silence: float = 0  # or that long without a word, unless 0
+
+
+class Guest:
+    """One boot: its ports, each a pipe from qemu, and what came out of them."""
+
+    def __init__(self, machine, kernel, archive, console, sinks):
+        self.console = console
+        self.sinks = sinks
+        self.end = b""
+        self.deadline = time.monotonic() + machine.time_limit if sinks else None
+        self.silence = machine.silence
+        self.hung = False
+        command = [*qemu(), *shlex.split(MACHINE), "-smp", machine.cpus, "-m", machine.memory]
+        command += ["-kernel", kernel, "-initrd", archive, "-append", f"{KERNEL_OPTIONS} {machine.append}"]
+        command += ["-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console"]
+        command += ["-device", "virtio-serial-pci"]
+        self.pipes = {}
+        writers = []
+        for name in ("end", *sinks):
+            reader, writer = os.pipe()
+            self.pipes[name] = reader
+            writers.append(writer)
+            command += ["-chardev", f"file,id={name},path=/proc/self/fd/{writer}"]
+            command += ["-device", f"virtserialport,chardev={name},name={name}"]
+        if not sinks:
+            command += ["-chardev", "stdio,id=terminal,signal=off", "-device", "virtconsole,chardev=terminal"]
+        stdin = subprocess.DEVNULL if sinks else None
+        self.process = subprocess.Popen([str(word) for word in command], stdin=stdin, pass_fds=writers)
+        for writer in writers:
+            os.close(writer)
+
+    def run(self):
+        """Passes on what comes until the guest is off."""
+        with selectors.DefaultSelector() as selector:
+            for name, reader in self.pipes.items():
+                selector.register(reader, selectors.EVENT_READ, name)
+            while selector.get_map():
+                left = None if self.deadline is None else max(0, self.deadline - time.monotonic())
+                ready = selector.select(min(left, self.silence) if left and self.silence else left)
+                if not ready:
+                    self.hung = True
+                    self.process.kill()
+                    self.deadline, self.silence = None, 0
+                for key, _ in ready:
+                    self.take(selector, key)
+        self.process.wait()
+
+    def take(self, selector, key):
+        data = os.read(key.fd, 1 << 16)
+        if not data:
+            selector.unregister(key.fd)
+            os.close(key.fd)
+        elif key.data == "end":
+            self.end += data
+        else:
+            self.sinks[key.data].write(data)
+            self.sinks[key.data].flush()
+
+    def status(self):
+        """Of the command; None where it did not come to its end."""
+        found = re.search(rb"^exit (\d+)$", self.end, re.MULTILINE)
+        return int(found[1]) if found else None
+
+    def complaints(self):
+        return [line.decode(errors="replace") for line in re.findall(rb"^complaint (.*)$", self.end, re.MULTILINE)]
+
+    def last_words(self):
+        lines = self.console.read_bytes().decode(errors="replace").splitlines() if self.console.exists() else []
+        alarms = [line for line in lines[:-15] if ALARM.search(line)]
+        return "\n".join(f"  {line.rstrip()}" for line in [*alarms[:5], *lines[-15:]])

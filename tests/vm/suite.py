@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the live tests in guests on other kernels, two guests at a time, and writes which tool works on which kernel.
+
+All tests of a kernel run in one boot. A guest tells each case's beginning and end on a port of its own, so that of one
+that hangs or dies it is known where: it is started once more with that test and those after it. If the same test ends
+a second guest, that is a failed case, and the others go on in a third.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import guest  # noqa: E402
+import matrix  # noqa: E402
+import peers  # noqa: E402
+
+DEFAULT = ("5.10", "6.1", "6.12", "7")
+# What a kernel really lacks of what cases may ask for; a case that is skipped for another reason failed.
+LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time is 5.12
+# A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
+SILENCE, TEST_LIMIT, GUEST_LIMIT = 240, 1200, 1500
+AT_ONCE = 2
+
+SCRIPT = """exec 3>"$port_cases"
+for tool in {tools}; do
+  plan=$($tool --explain -o json 2>/tmp/why)
+  status=$?
+  printf 'plan\\t%s\\t%s\\t%s\\t%s\\n' $tool $status "$plan" "$(tr '\\n\\t' '  ' </tmp/why)" >&3
+done
+for test in {tests}; do
+  printf 'test\\t%s\\n' $test >&3
+  echo "== $test"
+  COREKIT_CASES=3 timeout -k 10 {limit} /corekit/build/tests/$test 2>&1
+  printf 'done\\t%s\\t%s\\n' $test $? >&3
+done
+"""
+
+printing = threading.Lock()
+
+
+class Suite:
+    """The tests on one kernel, and what came of them."""
+
+    def __init__(self, kernel, only):
+        self.kernel = kernel
+        self.left = [path.name for path in guest.tests() if not only or any(word in path.name for word in only)]
+        self.place = guest.ROOT / "build/vm" / kernel
+        self.cases = []  # test, name, outcome, seconds, why
+        self.plans = {}
+        self.restarts = 0
+        self.release = kernel
+        self.current = self.running = None
+        self.of_test = []
+        self.seconds = 0
+
+    def told(self, line):
+        with open(self.place / "told", "a") as out:  # for who watches
+            out.write(line + "\n")
+        what, *fields = line.split("\t")
+        if what == "plan":
+            tool, status, plan, why = fields
+            self.plans[tool] = {"status": int(status), "why": why.strip(), **(json.loads(plan) if plan else {})}
+        elif what == "test":
+            self.current, self.running, self.of_test = fields[0], None, []
+        elif what == "begin":
+            self.running = fields[0]
+        elif what in ("passed", "failed", "skipped"):
+            self.running = None
+            feature, why = fields[2:4] if what == "skipped" else ("", "")
+            if what == "skipped" and feature not in LACKS.get(self.kernel, ()):
+                what, why = "failed", f"skipped, but this kernel has all that it needs: {why}"
+            self.of_test.append((self.current, fields[0], what, float(fields[1]), why))
+        elif what == "done":
+            self.finish_test(int(fields[1]))
+
+    def finish_test(self, status):
+        failed = any(case[2] == "failed" for case in self.of_test)
+        if self.running is not None or not self.of_test or (status != 0 and not failed):
+            name = self.running or "comes to its end"
+            why = "not done in time" if status in (124, 143, 137) else f"ended with status {status}"
+            self.of_test.append((self.current, name, "failed", 0, why))
+        self.cases += self.of_test
+        self.left.remove(self.current)
+        self.current, self.running, self.of_test = None, None, []
+
+    def run(self):
+        began = time.monotonic()
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(prefix="corekit-vm-") as directory:
+            directory = pathlib.Path(directory)
+            image, modules = guest.find_kernel(self.kernel, False, directory)
+            self.release = modules.name if modules else self.kernel
+            ended_by = set()
+            while self.left:
+                if not self.boot(image, modules, directory):
+                    at = self.current or "boot"
+                    if at not in ended_by:
+                        ended_by.add(at)
+                        self.restarts += 1
+                        continue
+                    if self.current is None:
+                        break
+                    self.left.remove(self.current)
+        self.seconds = time.monotonic() - began
+        return self
+
+    def boot(self, image, modules, directory):
+        """Whether the guest came to its end; if not, what it had told of the running test is forgotten."""
+        script = SCRIPT.format(tools=" ".join(guest.tools()), tests=" ".join(self.left), limit=TEST_LIMIT)
+        ports = ("out", "err", "cases")
+        guest.make_initramfs(directory / "initramfs", modules, script, ports)
+        self.current = None
+        machine = guest.Machine(time_limit=GUEST_LIMIT, silence=SILENCE)
+        console = self.place / f"console-{self.restarts}"
+        with open(self.place / f"log-{self.restarts}", "wb") as log:
+            sinks = {"out": log, "err": log, "cases": guest.Port(self.told)}
+            one = guest.Guest(machine, image, directory / "initramfs", console, sinks)
+            one.run()
+        for complaint in one.complaints():
+            self.cases.append(("", "the kernel has nothing to complain of", "failed", 0, complaint))
+        if not one.hung and one.status() is not None:
+            if self.left:
+                self.cases.append(("", "the tests run", "failed", 0, "the guest ended before them"))
+                self.left = []
+            return True
+        how = "hung" if one.hung else "died"
+        words = f"the guest {how} in {self.current or 'its start'}, {self.running or 'between cases'}"
+        with printing:
+            print(f"{self.kernel}: {words}; its console ends with\n{one.last_words()}", flush=True)
+        if self.restarts and self.current is None or self.restarts > 5:
+            self.left = []
+        if self.restarts:
+            self.cases.append((self.current or "", self.running or "the guest lives", "failed", 0, words))
+        return False
+
+    def count(self, outcome):
+        return sum(case[2] == outcome for case in self.cases)
+
+    def say(self):
+        failed = [(test, name, why) for test, name, what, _, why in self.cases if what == "failed"]
+        lines = [f"{self.kernel}: {test} {name}: {why}".rstrip(": ") for test, name, why in failed]
+        with open(self.place / "cases.tsv", "w") as out:
+            out.writelines("\t".join(map(str, case)) + "\n" for case in self.cases)
+        (self.place / "plans.json").write_text(json.dumps(self.plans, indent=1) + "\n")
+        with printing:
+            for line in lines:
+                print(f"failed: {line}")
+            print(
+                f"{self.kernel} ({self.release}): {self.count('passed')} passed, {self.count('failed')} failed, "
+                f"{self.count('skipped')} skipped, {self.restarts} restarts, {self.seconds:.0f} s",
+                flush=True,
+            )
+
+
+def run_one(kernel, only):
+    suite = Suite(kernel, only)
+    try:
+        suite.run()
+    except (guest.Failure, OSError, subprocess.CalledProcessError) as failure:
+        suite.place.mkdir(parents=True, exist_ok=True)
+        suite.cases.append(("", "the kernel can be had", "failed", 0, str(failure)))
+    suite.say()
+    return suite
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="scripts/check vm", description=__doc__.split("\n\n")[0])
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=f"of {', '.join(guest.KERNELS)}, or paths")
+    parser.add_argument("--only", action="append", metavar="WORD", help="tests with this in their names")
+    parser.add_argument("--publish", action="store_true", help="copy the matrix to tests/vm/MATRIX.md")
+    parser.add_argument("--peers", action="store_true", help="try the tools of libbpf-tools again on these kernels")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    kernels = options.kernels or list(DEFAULT)
+    if options.peers:
+        peers.refresh(kernels)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        suites = list(pool.map(lambda kernel: run_one(kernel, options.only), kernels))
+    passed, failed, skipped = (sum(suite.count(what) for suite in suites) for what in ("passed", "failed", "skipped"))
+    if not options.only:
+        rows = matrix.write(suites)
+        worse = matrix.worse(rows)
+        passed += 1
+        for line in worse:
+            print(f"failed: the matrix: {line}")
+        if worse:
+            passed, failed = passed - 1, failed + 1
+        if options.publish:
+            matrix.publish()
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
