@@ -105,7 +105,7 @@ TEST_CASE("with tracefs mounted nowhere all works") {
 TEST_CASE("without BTF: one line that names the option and the kernel's configuration, and 69") {
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    Result result = live::run(subject.tool, {"-d", "1"}, {.inside = hide_btf});
+    Result result = live::run(subject.tool, subject.options + Words{"-d", "1"}, {.inside = hide_btf});
     INFO(result.err);
     CHECK(result.status == 69);
     CHECK(result.err.find("--btf") != std::string::npos);
@@ -200,6 +200,7 @@ TEST_CASE("under full preemption no record is corrupt") {
   std::size_t wrong = 0;
   for (const Json& row : result.rows()) wrong += row["path"] != paths[row["pid"].get<int>()] || row["comm"] != "opens";
   CHECK(wrong == 0);
+  INFO(result.end().dump());
   CHECK(result.row_lines() + result.lost() == writers * opens);
 }
 
