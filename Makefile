@@ -100,6 +100,9 @@ $(B)/bin/%: $(B)/obj/tools/%.o $(B)/obj/main/%.o $(B)/libkit.a
 	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@.debug $^ $(LIBS)
 	$(Q)$(OBJCOPY) --strip-unneeded $@.debug $@ && mkdir -p $(B)/debug && mv $@.debug $(B)/debug/$*
 
+# It asks the other tools what they can do.
+$(B)/bin/doctor: | $(filter-out $(B)/bin/doctor,$(BINARIES))
+
 # --- The static box: one file that holds every tool ------------------------------------------------------------------
 box: $(B)/box/corekit
 
@@ -108,7 +111,7 @@ $(B)/gen/box_tools.inc: Makefile $(wildcard tools)
 	$(Q)for tool in $(TOOLS); do echo "BOX_TOOL($$tool)"; done > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/obj/tools/common/box.o: $(B)/gen/box_tools.inc
+$(B)/obj/tools/common/box.o $(B)/obj/tools/common/suite.o: $(B)/gen/box_tools.inc
 
 $(B)/box/corekit: $(TOOLS:%=$(B)/obj/tools/%.o) $(B)/obj/tools/common/box.o $(B)/libkit.a
 	$(call say,BOX,$@)

@@ -27,6 +27,7 @@ std::string hook_text(const Hook& hook);
 struct Verdict {
   bool yes = false;
   bool denied = false;  // for want of a permission, not of a feature
+  std::string lacks;    // then: the capabilities that would give it
   std::string why;
   std::string target;
 };
@@ -46,6 +47,8 @@ Link attach(bpf_program* program, const Hook& hook);
 
 // The capabilities (capabilities(7)) that tracing asks and this process lacks: "CAP_BPF and CAP_PERFMON", or nothing.
 std::string missing_capabilities();
+// Whether this process has a capability (CAP_...).
+bool has_capability(int capability);
 // The names of kernel functions that are `name` under another guise: `__name`, `name.isra.0`, `name_noprof`...
 std::vector<std::string> function_aliases(std::string_view name, const std::vector<std::string>& symbols);
 // CPUs that are on line, from the kernel's list format ("0-3,8").

@@ -81,7 +81,9 @@ std::unique_ptr<Sink> make_sink(Output output, TimeStyle time, Shape shape, bool
 
 // The plan as JSON, for the start line and --explain.
 std::string plan_json(const std::vector<Settled>& plan);
+// What --explain prints; kit/suite.hpp reads it.
 std::string plan_text(const std::vector<Settled>& plan);
+inline constexpr std::string_view no_way_text = "cannot be seen on this kernel";
 // {"name":count,...}
 std::string losses_json(const Losses& lost);
 

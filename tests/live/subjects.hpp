@@ -72,7 +72,7 @@ inline const std::vector<Subject>& subjects() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "bitesize",    "disksnoop", "probes",
+  static const std::set<std::string> tools = {"biolatency", "bitesize",    "disksnoop", "doctor",    "probes",
                                               "taskswitch", "strlencount", "usdtsnoop", "vfslatency"};
   return tools;
 }
@@ -84,7 +84,7 @@ inline Words least(const std::string& tool) {
 
 // Tools that attach to nothing and so need no capability.
 inline const std::set<std::string>& lists() {
-  static const std::set<std::string> tools = {"probes"};
+  static const std::set<std::string> tools = {"doctor", "probes"};
   return tools;
 }
 

@@ -20,7 +20,7 @@ class FakeKernel : public kit::Kernel {
 
   FakeKernel& has(const std::string& hook, std::string target = {}) {
     if (target.empty()) target = hook.substr(hook.find('/') + 1);
-    answers[hook] = {true, false, {}, target};
+    answers[hook] = {true, false, {}, {}, target};
     return *this;
   }
   FakeKernel& denies(const std::string& hook) {
@@ -31,7 +31,7 @@ class FakeKernel : public kit::Kernel {
   kit::Verdict can_attach(const kit::Hook& hook) override {
     asked.push_back(kit::hook_text(hook));
     auto found = answers.find(asked.back());
-    return found != answers.end() ? found->second : kit::Verdict{false, false, "there is no " + asked.back(), {}};
+    return found != answers.end() ? found->second : kit::Verdict{false, false, {}, "there is no " + asked.back(), {}};
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include "kit/failure.hpp"
 #include "kit/options.hpp"
+#include "kit/suite.hpp"
 #include "kit/text.hpp"
 
 #define BOX_TOOL(name) int tool_##name(int, char**);
@@ -69,6 +70,7 @@ int run_box(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  kit::tools_share_one_file();
   std::string_view name = argc > 0 ? argv[0] : "corekit";
   name = name.substr(name.rfind('/') == name.npos ? 0 : name.rfind('/') + 1);
   if (const Entry* entry = find_tool(name)) return kit::run_tool(entry->name, entry->tool, argc, argv);

@@ -34,7 +34,10 @@ constexpr KindName kind_names[] = {
     {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},
 };
 
-Verdict no(std::string why, bool denied = false) { return {false, denied, std::move(why), {}}; }
+Verdict yes(std::string target = {}) { return {true, false, {}, {}, std::move(target)}; }
+Verdict no(std::string why) { return {false, false, {}, std::move(why), {}}; }
+Verdict denied(std::string why, std::string lacks) { return {false, true, std::move(lacks), std::move(why), {}}; }
+Verdict not_permitted(const std::string& lacks) { return denied(cat("not permitted without ", lacks), lacks); }
 
 // The smallest program there is: returns 0.
 constexpr std::array<bpf_insn, 2> nothing = {{
@@ -54,7 +57,7 @@ Fd try_load(bpf_prog_type type, bpf_attach_type attach_type = bpf_attach_type{},
 Verdict refused(std::string_view what, int error) {
   if (error == EPERM || error == EACCES) {
     std::string missing = missing_capabilities();
-    if (!missing.empty()) return no(cat("not permitted without ", missing), true);
+    if (!missing.empty()) return not_permitted(missing);
     return no(cat(what, " is refused by this kernel (EPERM)"));
   }
   return no(cat(what, ": ", error_text(error)));
@@ -105,7 +108,7 @@ class RunningKernel : public Kernel {
       case HookKind::kprobe: return ask_kprobe(hook.target, false);
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
-      case HookKind::other: return {true, false, {}, {}};
+      case HookKind::other: return yes();
     }
     return no("unknown kind");
   }
@@ -120,7 +123,7 @@ class RunningKernel : public Kernel {
     Fd program = try_load(BPF_PROG_TYPE_TRACING, type, id);
     if (!program) return refused(what, errno);
     if (loaded) *loaded = std::move(program);
-    return {true, false, {}, {}};
+    return yes();
   }
 
   // There are kernels that load such a program and then refuse to attach it, so it is attached for a moment.
@@ -136,15 +139,15 @@ class RunningKernel : public Kernel {
     Fd program = try_load(BPF_PROG_TYPE_RAW_TRACEPOINT);
     if (!program) return refused("raw_tp", errno);
     Fd link(bpf_raw_tracepoint_open(name.c_str(), program.get()));
-    if (link) return {true, false, {}, {}};
+    if (link) return yes();
     return errno == ENOENT ? no(cat("this kernel has no tracepoint ", name)) : refused("raw_tp", errno);
   }
 
   Verdict ask_tracepoint(const std::string& event) {
     int id = tracepoint_id(event);
     if (id == -EACCES || id == -EPERM)
-      return no("tracefs cannot be read: that asks CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where it is not mounted",
-                true);
+      return denied("tracefs cannot be read: that asks CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where it is not mounted",
+                    "CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN");
     if (id == -ENOENT) return no(cat("this kernel has no tracepoint ", event));
     if (id < 0) return no(cat("tracefs: ", error_text(-id)));
     // Not opened for trial: closing a perf event of a tracepoint waits for every CPU, some 50 ms each. What may forbid
@@ -157,14 +160,14 @@ class RunningKernel : public Kernel {
     attributes.type = PERF_TYPE_SOFTWARE;
     attributes.config = PERF_COUNT_SW_DUMMY;
     Fd trial(perf_event(attributes));
-    return trial ? Verdict{true, false, {}, {}} : refused("tracepoint", errno);
+    return trial ? yes() : refused("tracepoint", errno);
   }
 
   Verdict ask_kprobe(const std::string& name, bool at_return) {
     std::string why = cat("this kernel has no function ", name);
     for (const std::string& alias : function_aliases(name, symbols())) {
       Fd trial(open_kprobe(alias, at_return));
-      if (trial) return {true, false, {}, alias};
+      if (trial) return yes(alias);
       if (errno == ENOTSUP) return no("kprobes are compiled out of this kernel (CONFIG_KPROBES)");
       Verdict verdict = refused(cat("kprobe on ", alias), errno);
       if (verdict.denied) return verdict;
@@ -173,10 +176,18 @@ class RunningKernel : public Kernel {
     return no(why);
   }
 
+  // Before it looks at anything else, the kernel asks for permission: since 6.16, and in stable kernels before, for more
+  // than CAP_PERFMON (commit ba677dbe77af). So a probe without a file tells.
   static Verdict ask_uprobe() {
-    if (read_line("/sys/bus/event_source/devices/uprobe/type").empty())
-      return no("uprobes are compiled out of this kernel (CONFIG_UPROBE_EVENTS)");
-    return ask_events();
+    std::string type = read_line("/sys/bus/event_source/devices/uprobe/type");
+    if (type.empty()) return no("uprobes are compiled out of this kernel (CONFIG_UPROBE_EVENTS)");
+    perf_event_attr attributes{};
+    attributes.type = static_cast<__u32>(std::atoi(type.c_str()));
+    attributes.uprobe_path = reinterpret_cast<__u64>("");
+    Fd trial(perf_event(attributes));
+    if (trial || (errno != EACCES && errno != EPERM)) return yes();
+    if (missing_capabilities().empty() && !has_capability(CAP_SYS_ADMIN)) return not_permitted("CAP_SYS_ADMIN");
+    return refused("uprobe", errno);
   }
 
   const std::vector<std::string>& symbols() {
@@ -233,16 +244,17 @@ Link attach(bpf_program* program, const Hook& hook) {
   return Link(link);
 }
 
-std::string missing_capabilities() {
+bool has_capability(int capability) {
   std::ifstream status("/proc/self/status");
-  std::string line;
-  std::uint64_t have = 0;
-  while (std::getline(status, line))
-    if (line.starts_with("CapEff:")) have = std::strtoull(line.c_str() + 7, nullptr, 16);
-  auto has = [&](int capability) { return (have >> capability) & 1; };
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("CapEff:")) return (std::strtoull(line.c_str() + 7, nullptr, 16) >> capability) & 1;
+  return false;
+}
+
+std::string missing_capabilities() {
   // CAP_SYS_ADMIN contains both; before 5.8 it is the only way.
-  if (has(CAP_SYS_ADMIN)) return "";
-  bool bpf = has(39), perfmon = has(38);  // CAP_BPF, CAP_PERFMON
+  if (has_capability(CAP_SYS_ADMIN)) return "";
+  bool bpf = has_capability(39), perfmon = has_capability(38);  // CAP_BPF, CAP_PERFMON
   if (bpf && perfmon) return "";
   return !bpf && !perfmon ? "CAP_BPF and CAP_PERFMON" : bpf ? "CAP_PERFMON" : "CAP_BPF";
 }

@@ -533,7 +533,7 @@ std::string plan_json(const std::vector<Settled>& plan) {
 std::string plan_text(const std::vector<Settled>& plan) {
   std::string out;
   for (const Settled& event : plan) {
-    out += cat(event.event, ": ", event.way.empty() ? "cannot be seen on this kernel" : event.way, '\n');
+    out += cat(event.event, ": ", event.way.empty() ? no_way_text : event.way, '\n');
     for (const Part& part : event.parts) out += cat("  takes    ", hook_text(part.hook), '\n');
     if (!event.misses.empty()) out += cat("  misses   ", event.misses, '\n');
     for (const Refusal& refusal : event.refused) out += cat("  refused  ", refusal.way, ": ", refusal.why, '\n');
