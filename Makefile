@@ -22,8 +22,10 @@ CPPFLAGS  += -Iinclude -Iblazesym -Itools/common -Ibpf -I$(B)/gen -DCOREKIT_VERS
 CXXALL     = -std=c++20 $(WARNINGS) -ffunction-sections -fdata-sections $(CXXFLAGS) $(CPPFLAGS)
 # v3: 32-bit arithmetic and jumps, which every kernel from 5.1 on takes.
 BPFFLAGS  := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -Ivmlinux/$(ARCH) -Iinclude -Ibpf
-LIBS       = $(shell $(PKG_CONFIG) --libs libbpf) -lelf -lz
-BOX_LIBS   = $(shell $(PKG_CONFIG) --libs --static libbpf) -lelf -lz
+LIBS       = $(shell $(PKG_CONFIG) --libs libbpf) -ldw -lelf -llzma -lz
+BOX_LIBS   = $(shell $(PKG_CONFIG) --libs --static libbpf) -ldw -lelf -llzma -lbz2 $(ZSTD) -lz
+# Newer elfutils than Debian 12's unpack zstd, too.
+ZSTD       = $(if $(findstring zstd,$(shell $(PKG_CONFIG) --print-requires-private libdw 2>/dev/null)),-lzstd)
 
 # --- What there is ---------------------------------------------------------------------------------------------------
 TOOLS     := $(basename $(notdir $(wildcard tools/*.cpp)))

@@ -1,25 +1,103 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kallsyms.hpp"
 
-#include <fstream>
-#include <string>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
 
 namespace blazesym {
+namespace {
+
+std::string read_kallsyms() {
+  std::string text;
+  int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return text;
+  ssize_t size;
+  do {
+    std::size_t have = text.size();
+    text.resize(have + (1 << 20));
+    size = ::read(fd, text.data() + have, 1 << 20);
+    text.resize(have + static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  } while (size > 0);
+  close(fd);
+  return text;
+}
+
+// "ffffffff81000000 T _stext" or, of a module, "ffffffffc0000000 t name<TAB>[module]": calls each(address, where the
+// name begins) for functions.
+template <typename Each>
+void each_function(std::string_view text, Each each) {
+  for (std::size_t line = 0, end; line < text.size(); line = end + 1) {
+    end = std::min(text.find('\n', line), text.size());
+    std::size_t type = text.find(' ', line) + 1;
+    if (type == 0 || type + 2 >= end) continue;
+    if (std::string_view("tTwW").find(text[type]) == std::string_view::npos) continue;
+    std::uint64_t address = 0;
+    std::from_chars(text.data() + line, text.data() + type - 1, address, 16);
+    each(address, type + 2);
+  }
+}
+
+std::string_view name_at(std::string_view text, std::size_t at) {
+  return text.substr(at, text.find_first_of("\t\n", at) - at);
+}
+
+// How far beyond its last symbol a module, or a BPF program, is believed to go: what kallsyms says ends there.
+constexpr std::uint64_t last_function = 1 << 16;
+
+}  // namespace
 
 bool each_kernel_function(const std::function<void(std::string_view name)>& each) {
-  std::ifstream file("/proc/kallsyms");
-  std::string line;
+  std::string text = read_kallsyms();
+  each_function(text, [&](std::uint64_t, std::size_t name) { each(name_at(text, name)); });
+  return !text.empty();
+}
+
+KernelSymbols::KernelSymbols(std::string text) : text_(std::move(text)) {
   bool any = false;
-  // "ffffffff81000000 T _stext" or, of a module, "ffffffffc0000000 t name<TAB>[module]".
-  while (std::getline(file, line)) {
-    std::size_t type = line.find(' ') + 1;
-    if (type == 0 || type + 2 >= line.size()) continue;
-    if (std::string_view("tTwW").find(line[type]) == std::string_view::npos) continue;
-    std::string_view name = std::string_view(line).substr(type + 2);
-    each(name.substr(0, name.find('\t')));
+  each_function(text_, [&](std::uint64_t address, std::size_t name) {
     any = true;
+    if (address == 0) return;
+    if (name_at(text_, name) == "_etext") end_ = address;
+    functions_.push_back({address, static_cast<std::uint32_t>(name)});
+  });
+  hidden_ = any && functions_.empty();
+  std::stable_sort(functions_.begin(), functions_.end(),
+                   [](const Function& a, const Function& b) { return a.address < b.address; });
+  functions_.shrink_to_fit();
+}
+
+KernelSymbols KernelSymbols::read() { return KernelSymbols(read_kallsyms()); }
+
+std::string_view KernelSymbols::name_of(const Function& function) const { return name_at(text_, function.name); }
+
+std::string_view KernelSymbols::module_of(const Function& function) const {
+  std::size_t end = std::min(text_.find('\n', function.name), text_.size());
+  std::size_t tab = text_.find('\t', function.name);
+  if (tab >= end) return {};
+  std::string_view module = std::string_view(text_).substr(tab + 1, end - tab - 1);
+  if (module.starts_with('[')) module.remove_prefix(1);
+  if (module.ends_with(']')) module.remove_suffix(1);
+  return module;
+}
+
+bool KernelSymbols::find(std::uint64_t address, Found& found) const {
+  auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
+                                [](std::uint64_t wanted, const Function& f) { return wanted < f.address; });
+  if (after == functions_.begin()) return false;
+  auto at = after - 1;
+  std::string_view module = module_of(*at);
+  if (module.empty()) {
+    if (end_ && address >= end_ && at->address <= end_) return false;
+  } else if (address - at->address > last_function && (after == functions_.end() || module_of(*after) != module)) {
+    return false;
   }
-  return any;
+  // Of several names of one address the first is shown: kallsyms lists the linker's order.
+  while (at != functions_.begin() && (at - 1)->address == at->address) --at;
+  found = {name_of(*at), module, address - at->address};
+  return true;
 }
 
 }  // namespace blazesym

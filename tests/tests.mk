@@ -44,7 +44,19 @@ $(foreach tier,live guest,$(eval $(call live_test,$(tier))))
 $(B)/tests/trigger/%: tests/trigger/%.c Makefile
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc -static -O2 -Wall -Wextra -pthread -MMD -MP -o $@ $<
+	$(Q)gcc -static -O2 $(TRIGGER_FLAGS) -Wall -Wextra -pthread -MMD -MP -o $@ $<
+
+# Triggers whose stacks are looked at are walked by frame pointers; one has a part in a library.
+FRAMES := -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+$(B)/tests/trigger/waits: TRIGGER_FLAGS = -g $(FRAMES)
+$(B)/tests/trigger/hot: tests/trigger/hot.c $(B)/tests/trigger/libhot.so
+	$(call say,CC,$@)
+	$(Q)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^
+
+$(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -O2 -g $(FRAMES) -fPIC -shared -Wl,-soname,libhot.so -Wall -Wextra -o $@ $<
 
 # Every type of the wire contract as C++ sees it, for the contract test to read from DWARF.
 $(B)/gen/layouts.cpp: $(wildcard bpf/*.h) tests/tests.mk

@@ -41,6 +41,22 @@ static __always_inline __u64 cgroup_ancestor_id(struct cgroup *cgroup, __u32 lev
 	return id;
 }
 
+/* Since 5.14 (2f064a59a11f) a task's state is `__state`; before, it was `state`, a long. */
+struct task_struct___before_5_14 {
+	long state;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 task_state(struct task_struct *task)
+{
+	struct task_struct___before_5_14 *then = (void *)task;
+
+	if (bpf_core_field_exists(task->__state))
+		return BPF_CORE_READ(task, __state);
+	return (__u32)BPF_CORE_READ(then, state);
+}
+
+#define TASK_STATE_DEAD 0x80 /* TASK_DEAD: its last switch */
+
 /*
  * The registers with which the current task entered the kernel. The system call's arguments stay in them until it
  * returns, except that on arm64 the first gives way to the result and is kept in orig_x0.

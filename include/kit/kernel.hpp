@@ -11,7 +11,7 @@
 
 namespace kit {
 
-enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, other };
+enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, other };
 
 // Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp).
 

@@ -20,6 +20,7 @@ namespace kit {
 enum class Shape {
   stream,    // a row per record, until something ends it
   interval,  // reports: one at the end, or one each interval; [INTERVAL [COUNT]] as words
+  stacks,    // the same with stacks in the rows; [DURATION] as a word
 };
 
 enum class Output { text, json, csv };
@@ -63,6 +64,8 @@ std::string parse_value(std::string_view text, Number& value);
 std::string parse_value(std::string_view text, Duration& value);
 std::string parse_value(std::string_view text, Size& value);
 std::string parse_value(std::string_view text, ErrorNumber& value);
+// A comma-separated list of numbers from 0.
+std::string parse_value(std::string_view text, std::vector<std::uint32_t>& value);
 // A comma-separated list of system calls: every number, in every ABI, that bears one of the names.
 std::string parse_value(std::string_view text, std::vector<SyscallNumber>& value);
 

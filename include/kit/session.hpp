@@ -74,9 +74,18 @@ class Session {
   // A text that only the traced machine knows, made by `find`, kept in captures and read from them in a replay.
   std::string kept(const std::string& name, const std::function<std::string()>& find);
   bool replaying() const;
+  // Calls `ready` while the run lasts whenever the descriptor, which the caller keeps open, becomes readable.
+  void watch(int fd, std::function<void()> ready);
+  // Calls `look` about once a second.
+  void every_second(std::function<void()> look);
+  // The way that was settled for an event; empty in a replay.
+  std::string way(std::string_view event) const;
+  // Nothing is written to standard output but what the caller writes there.
+  void keep_quiet();
 
   // Where the run's records come from: "x86_64", "arm64".
   const std::string& arch() const;
+  const Clock& clock() const;
   const Settings& settings() const;
   // Whether the plan took this way of an event; also of the run that is replayed.
   bool takes(const std::string& event, const std::string& way) const;
@@ -96,6 +105,37 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
+// Entries with their types; of a map per CPU the values are joined by merge(Value&, const Value&).
+template <typename Key, typename Value, typename Merge>
+std::vector<std::pair<Key, Value>> decode_entries(const std::vector<RawEntry>& entries, Merge merge) {
+  std::vector<std::pair<Key, Value>> all;
+  for (const RawEntry& raw : entries) {
+    std::pair<Key, Value> entry{};
+    if (raw.key.size() != sizeof(Key)) continue;
+    std::memcpy(&entry.first, raw.key.data(), sizeof(Key));
+    constexpr std::size_t step = (sizeof(Value) + 7) / 8 * 8;
+    for (std::size_t at = 0; at + sizeof(Value) <= raw.values.size(); at += step) {
+      Value value;
+      std::memcpy(&value, raw.values.data() + at, sizeof value);
+      merge(entry.second, value);
+    }
+    all.push_back(entry);
+  }
+  return all;
+}
+template <typename Key, typename Value>
+std::vector<std::pair<Key, Value>> decode_entries(const std::vector<RawEntry>& entries) {
+  return decode_entries<Key, Value>(entries, [](Value& into, const Value& from) { into = from; });
+}
+// The other way round.
+template <typename Key, typename Value>
+RawEntry raw_entry(const Key& key, const Value& value) {
+  RawEntry entry{std::vector<std::byte>(sizeof key), std::vector<std::byte>(sizeof value)};
+  std::memcpy(entry.key.data(), &key, sizeof key);
+  std::memcpy(entry.values.data(), &value, sizeof value);
+  return entry;
+}
+
 // One report of an interval tool: gives the maps' entries, live or replayed, and takes the rows.
 class Report {
  public:
@@ -103,17 +143,20 @@ class Report {
   // Value&).
   template <typename Key, typename Value, typename Merge>
   std::vector<std::pair<Key, Value>> entries(const char* map, Merge merge) {
-    return decode<Key, Value>(take_swapped(map), merge);
+    return decode_entries<Key, Value>(take_swapped(map), merge);
   }
   template <typename Key, typename Value>
   std::vector<std::pair<Key, Value>> entries(const char* map) {
-    return decode<Key, Value>(take_swapped(map), keep<Value>);
+    return decode_entries<Key, Value>(take_swapped(map));
   }
   // What was added to an array of counters that only grow; `Counter` is their type.
   template <typename Value, typename Counter>
   std::vector<std::pair<std::uint32_t, Value>> added(const char* map) {
-    return decode<std::uint32_t, Value>(take_added(map, sizeof(Counter)), keep<Value>);
+    return decode_entries<std::uint32_t, Value>(take_added(map, sizeof(Counter)));
   }
+
+  // What only the traced machine knows, found out by `find`, kept in a capture and read back from it.
+  std::vector<RawEntry> found_out(const char* name, const std::function<std::vector<RawEntry>()>& find);
 
   void table(const Columns& columns);
   template <typename Row>
@@ -123,37 +166,22 @@ class Report {
   void histogram(const Histogram& histogram);
   // One that a program kept.
   void histogram(const std::string& name, const std::string& unit, Histogram::Key key, const kit_histogram& kept);
+  // A line of counts about the report itself: how many stacks came out how.
+  void tally(const Tally& tally);
+  bool replaying() const;
+  // Whether no other follows; not known in a replay, where it is always false.
+  bool last() const { return last_; }
 
  private:
   friend class Session;
   Report(Session::State& state, bpf_object* object) : state_(state), object_(object) {}
-  template <typename Value>
-  static void keep(Value& into, const Value& from) {
-    into = from;
-  }
-  template <typename Key, typename Value, typename Merge>
-  static std::vector<std::pair<Key, Value>> decode(const std::vector<RawEntry>& entries, Merge merge) {
-    std::vector<std::pair<Key, Value>> all;
-    for (const RawEntry& raw : entries) {
-      std::pair<Key, Value> entry{};
-      if (raw.key.size() != sizeof(Key)) continue;
-      std::memcpy(&entry.first, raw.key.data(), sizeof(Key));
-      constexpr std::size_t step = (sizeof(Value) + 7) / 8 * 8;
-      for (std::size_t at = 0; at + sizeof(Value) <= raw.values.size(); at += step) {
-        Value value;
-        std::memcpy(&value, raw.values.data() + at, sizeof value);
-        merge(entry.second, value);
-      }
-      all.push_back(entry);
-    }
-    return all;
-  }
   std::vector<RawEntry> take_swapped(const char* map);
   std::vector<RawEntry> take_added(const char* map, std::size_t width);
   void show_row(const Columns& columns, const void* row);
 
   Session::State& state_;
   bpf_object* object_;
+  bool last_ = false;
 };
 
 }  // namespace kit

@@ -64,6 +64,13 @@ struct Histogram {
   std::optional<std::uint64_t> sum, max;
 };
 
+// Counts about a report, by name in the order in which they are shown.
+struct Tally {
+  std::string type;   // JSON's
+  std::string title;  // text's
+  std::vector<std::pair<std::string, std::uint64_t>> counts;
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -74,10 +81,14 @@ class Sink {
   virtual void report(std::uint64_t interval, std::uint64_t time, bool partial) = 0;
   virtual void row(const Columns& columns, const std::vector<Cell>& cells, const RowMark& mark) = 0;
   virtual void histogram(const Histogram& histogram, const RowMark& mark) = 0;
+  virtual void tally(const Tally& tally, const RowMark& mark) = 0;
   virtual void end(const End& end) = 0;
 };
 
 std::unique_ptr<Sink> make_sink(Output output, TimeStyle time, Shape shape, bool with_interval, OutputBuffer& out);
+
+// Shows nothing.
+std::unique_ptr<Sink> make_quiet_sink();
 
 // The plan as JSON, for the start line and --explain.
 std::string plan_json(const std::vector<Settled>& plan);

@@ -18,6 +18,21 @@ namespace kit {
 
 enum class Unit { ns, us, ms };
 
+// One frame of a stack as it is shown. Text lives as long as the stack.
+struct StackFrame {
+  enum class Kind : std::uint8_t { user, kernel, jit };
+  std::uint64_t address = 0;        // as it was taken
+  std::uint64_t module_offset = 0;  // the same in the terms of the module's own symbols
+  std::uint64_t offset = 0;         // from the function's beginning
+  std::string_view name;            // empty: not known, for `reason`
+  std::string_view module, build_id, file, reason;
+  std::uint32_t line = 0;  // 0: not known
+  bool inlined = false;
+  Kind kind = Kind::user;
+};
+// Leaf first.
+using Stack = std::vector<StackFrame>;
+
 // One value on its way to an output. Text, CSV and JSON write it differently; what it is stands here.
 struct Cell {
   enum class Kind {
@@ -35,6 +50,7 @@ struct Cell {
     duration,  // ns; in text in `unit`
     address,   // hexadecimal
     time,      // ns since boot
+    stack,     // frames, leaf first
   };
   Kind kind = Kind::unknown;
   std::int64_t number = 0;
@@ -43,6 +59,7 @@ struct Cell {
   std::string_view view;                                 // text that lives in the record
   std::string own;                                       // text that was made for the cell
   std::vector<std::pair<std::string_view, Cell>> parts;  // of fields
+  const Stack* frames = nullptr;                         // which live until the row is written
 
   std::string_view text() const { return own.empty() ? view : std::string_view(own); }
 
@@ -80,6 +97,11 @@ struct Cell {
     cell.parts = std::move(parts);
     return cell;
   }
+  static Cell stack(const Stack& stack) {
+    Cell cell = of(Kind::stack, 0);
+    cell.frames = &stack;
+    return cell;
+  }
   static Cell words(std::string_view blob) {
     Cell cell = of(Kind::words, 0);
     cell.view = blob;
@@ -111,6 +133,12 @@ inline Cell to_cell(const Cell& cell) { return cell; }
 template <std::size_t size>
 Cell to_cell(const char (&text)[size]) {
   return Cell::borrowed({text, strnlen(text, size)});
+}
+
+// A thread's name, which need not end in NUL.
+template <std::size_t size>
+std::string_view comm_text(const char (&text)[size]) {
+  return {text, strnlen(text, size)};
 }
 
 struct Column {

@@ -12,7 +12,7 @@ const std::map<char, std::string> letters = {
     {'O', "per-operation"}, {'Q', "queue"},       {'?', "help"},        {'D', "per-disk"}, {'K', "kernel-stacks"},
     {'L', "latency"},       {'P', "per-process"}, {'U', "user-stacks"}, {'V', "version"},  {'a', "all"},
     {'d', "duration"},      {'i', "interval"},    {'n', "count"},       {'o', "output"},   {'p', "pid"},
-    {'t', "tid"},           {'u', "user"},        {'v', "verbose"},     {'x', "failed"},
+    {'t', "tid"},           {'u', "user"},        {'v', "verbose"},     {'x', "failed"},   {'C', "cpu"},
 };
 
 // Where a tool's letter means something else because hands know it so.

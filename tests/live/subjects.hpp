@@ -14,6 +14,7 @@ struct Subject {
   std::size_t made;         // what the trigger makes
   std::vector<Words> ways;  // all its --attach ways, with the options that they belong to
   bool counts = false;      // its rows hold a count
+  bool sampled = false;     // any number of them stands for all that were made
 
   Words command() const { return live::trigger(trigger, arguments); }
   // A row is about the trigger itself; not so the forked child, which nobody knows before.
@@ -21,7 +22,7 @@ struct Subject {
   std::size_t shown(const Result& result, const Json& like = Json::object()) const {
     std::size_t sum = 0;
     for (const Json& row : result.rows(like)) sum += counts ? row["count"].get<std::size_t>() : 1;
-    return sum;
+    return sampled && sum ? made : sum;
   }
   std::size_t shown_of(const Result& result, int pid) const { return shown(result, {{whose, pid}}); }
 };
@@ -66,6 +67,8 @@ inline const std::vector<Subject>& subjects() {
        "pid",
        7,
        {{"tracepoints"}, {"btf"}, {"raw"}}},
+      {"offcputime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
+      {"profile", "calls", {"getppid", "3000000"}, {}, "pid", 1, {{"clock"}}, true, true},
   };
   return all;
 }

@@ -6,44 +6,13 @@
 #include <cstring>
 
 #include "kit/text.hpp"
+#include "packing.hpp"
 
 namespace kit {
 namespace {
 
 constexpr std::string_view magic = "corekit\n";
 constexpr std::uint32_t format_version = 1, byte_order = 0x01020304;
-
-template <typename Number>
-void put(std::string& out, Number number) {
-  out.append(reinterpret_cast<const char*>(&number), sizeof number);
-}
-void put_text(std::string& out, std::string_view text) {
-  put(out, static_cast<std::uint32_t>(text.size()));
-  out += text;
-}
-
-// Takes values off the front of bytes; throws a bare const char* where they do not suffice.
-class Cursor {
- public:
-  explicit Cursor(std::string_view bytes) : rest_(bytes) {}
-  template <typename Number>
-  Number number() {
-    Number value;
-    std::memcpy(&value, take(sizeof value).data(), sizeof value);
-    return value;
-  }
-  std::string_view text() { return take(number<std::uint32_t>()); }
-  std::string_view take(std::size_t size) {
-    if (size > rest_.size()) throw Failure(Exit::failed, "the capture is damaged: a part says it is longer than it is");
-    std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
-  std::size_t left() const { return rest_.size(); }
-
- private:
-  std::string_view rest_;
-};
 
 std::vector<std::byte> to_bytes(std::string_view text) {
   auto data = reinterpret_cast<const std::byte*>(text.data());

@@ -144,6 +144,7 @@ std::string manual(const Options& options, const std::string& program) {
   out += cat(".SH NAME\n", roff(program), " \\- ", roff(about), "\n.SH SYNOPSIS\n.B ", roff(program),
              "\n[\\fIOPTION\\fR...] ");
   if (options.shape() == Shape::interval) out += "[\\fIINTERVAL\\fR [\\fICOUNT\\fR]] ";
+  if (options.shape() == Shape::stacks) out += "[\\fIDURATION\\fR] ";
   out += "[\\-\\- \\fICOMMAND\\fR \\fIARG\\fR...]\n.SH DESCRIPTION\n";
   out += cat(roff(options.about()), '\n');
   for (const auto& paragraph : options.paragraphs()) out += cat(".PP\n", roff(paragraph), '\n');

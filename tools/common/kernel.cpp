@@ -18,6 +18,7 @@
 
 #include "kallsyms.hpp"
 #include "kernel_types.hpp"
+#include "kit/sampler.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
 
@@ -31,7 +32,7 @@ struct KindName {
 constexpr KindName kind_names[] = {
     {HookKind::tp_btf, "tp_btf/"},       {HookKind::raw_tp, "raw_tp/"}, {HookKind::tracepoint, "tp/"},
     {HookKind::fentry, "fentry/"},       {HookKind::fexit, "fexit/"},   {HookKind::kprobe, "kprobe/"},
-    {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},
+    {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},  {HookKind::sample, "sample/"},
 };
 
 Verdict yes(std::string target = {}) { return {true, false, {}, {}, std::move(target)}; }
@@ -108,6 +109,7 @@ class RunningKernel : public Kernel {
       case HookKind::kprobe: return ask_kprobe(hook.target, false);
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
+      case HookKind::sample: return ask_sampling(hook.target);
       case HookKind::other: return yes();
     }
     return no("unknown kind");
@@ -161,6 +163,15 @@ class RunningKernel : public Kernel {
     attributes.config = PERF_COUNT_SW_DUMMY;
     Fd trial(perf_event(attributes));
     return trial ? yes() : refused("tracepoint", errno);
+  }
+
+  static Verdict ask_sampling(const std::string& kind) {
+    auto cpus = online_cpus();
+    Fd trial(open_sampling(kind, 1, cpus.empty() ? 0 : cpus[0]));
+    if (trial) return yes();
+    if (errno == ENOENT || errno == EOPNOTSUPP)
+      return no("this machine has no counter of cycles, as many virtual ones");
+    return refused("perf event", errno);
   }
 
   Verdict ask_kprobe(const std::string& name, bool at_return) {

@@ -132,6 +132,15 @@ std::string parse_value(std::string_view text, ErrorNumber& value) {
   return "";
 }
 
+std::string parse_value(std::string_view text, std::vector<std::uint32_t>& value) {
+  return parse_list(text, value, [](std::string_view one, std::uint32_t& number) -> std::string {
+    auto parsed = parse_number(one);
+    if (!parsed || *parsed > UINT32_MAX - 1) return "expects numbers, separated by commas";
+    number = static_cast<std::uint32_t>(*parsed);
+    return "";
+  });
+}
+
 std::string parse_value(std::string_view text, std::vector<SyscallNumber>& value) {
   for (std::string_view name : split(text, ',')) {
     auto numbers = syscall_numbers(name);
@@ -199,7 +208,7 @@ void Options::declare_common(Settings& settings) {
 
 // How long a run lasts and how it shows what it sees.
 void Options::declare_run(Settings& s) {
-  bool interval = shape_ == Shape::interval;
+  bool interval = shape_ != Shape::stream;
   add('o', "output", "FORMAT", "text, json (one object a line) or csv", choose(s.output, outputs));
   add(0, "time", "STYLE", "show TIME as clock, iso, epoch, delta, boot or none", choose(s.time, times));
   add('d', "duration", "DURATION", "end after this long (5, 500ms, 2m)", duration_into(s.duration));
@@ -408,6 +417,11 @@ std::string quote_all(const std::vector<std::string>& words) {
 void Options::check(const Settings& given, const std::vector<std::string>& words, Settings& out) const {
   if (words_) {
     *words_ = words;
+  } else if (shape_ == Shape::stacks && !words.empty()) {
+    if (words.size() > 1) stray(words[1]);
+    auto duration = parse_duration(words[0], true);
+    if (!duration || *duration == 0) stray(words[0]);
+    out.duration = Duration{*duration};
   } else if (!words.empty()) {
     if (shape_ == Shape::stream) stray(words[0]);
     if (words.size() > 2) stray(words[2]);
@@ -418,7 +432,7 @@ void Options::check(const Settings& given, const std::vector<std::string>& words
   if (!words_ && words.size() > 1)
     if (std::string wrong = parse_count(words[1], out.count); !wrong.empty())
       usage(cat("COUNT ", words[1], ": ", wrong));
-  if (shape_ == Shape::interval && out.count && !out.interval) out.interval = Duration{1'000'000'000};
+  if (shape_ != Shape::stream && out.count && !out.interval) out.interval = Duration{1'000'000'000};
   bool filtered = !given.pids.empty() || !given.tids.empty() || !given.users.empty() || !given.comm.empty() ||
                   !given.cgroup.empty() || given.tree || !given.command.empty();
   if (!given.replay.empty() && (filtered || given.duration || given.interval || !given.record.empty() || given.explain))
@@ -443,10 +457,11 @@ Settings Options::parse(int argc, char** argv) {
   table.push_back({"version", OptionsParser::show_version, nullptr, 0, "show the version", -1});
   table.push_back({nullptr, 0, nullptr, 0, nullptr, 0});
   std::string help = help_text(*this);
-  std::string usage_line = cat(words_                      ? words_called_
-                               : shape_ == Shape::interval ? "[INTERVAL [COUNT]]"
-                                                           : "",
-                               words_ || shape_ == Shape::interval ? " " : "", "[-- COMMAND ARG...]");
+  std::string own_words = words_                      ? words_called_ + " "
+                          : shape_ == Shape::interval ? "[INTERVAL [COUNT]] "
+                          : shape_ == Shape::stacks   ? "[DURATION] "
+                                                      : "";
+  std::string usage_line = own_words + "[-- COMMAND ARG...]";
   argp parser{table.data(), OptionsParser::parse, usage_line.c_str(), help.c_str(), nullptr, nullptr, nullptr};
   OptionsParser state{*this, {}, nullptr, &parser};
   int count = static_cast<int>(dashes - argv);

@@ -105,6 +105,8 @@ struct Session::State {
   std::map<std::pair<std::string, std::uint64_t>, Name> names;
   Losses replayed_lost;
   std::optional<CommandEnd> replayed_command;
+  std::vector<std::function<void()>> looks;
+  std::optional<Timer> second;
 
   explicit State(Options& of) : options(of) {}
 
@@ -162,7 +164,27 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
 Session::~Session() = default;
 
 const std::string& Session::arch() const { return state_->header.start.arch; }
+const Clock& Session::clock() const { return state_->header.start.clock; }
 const Settings& Session::settings() const { return state_->settings; }
+void Session::keep_quiet() { state_->sink = make_quiet_sink(); }
+
+void Session::watch(int fd, std::function<void()> ready) { state_->loop.watch(fd, std::move(ready)); }
+
+void Session::every_second(std::function<void()> look) {
+  State& s = *state_;
+  s.looks.push_back(std::move(look));
+  if (s.second) return;
+  s.second.emplace(s.loop, [&s] {
+    for (const auto& each : s.looks) each();
+  });
+  s.second->every(look_every_ns);
+}
+
+std::string Session::way(std::string_view event) const {
+  for (const Settled& one : state_->plan)
+    if (one.event == event) return one.way;
+  return {};
+}
 
 bool Session::takes(const std::string& event, const std::string& way) const {
   return state_->header.start.plan.find(cat("{\"event\":\"", event, "\",\"way\":\"", way, '"')) != std::string::npos;
@@ -300,8 +322,9 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   }
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
-    for (const Part& part : event->parts)
-      if (part.hook.kind != HookKind::uprobe) s.links.push_back(attach(part.program, part.hook));
+    for (const Part& part : event->parts)  // a tool attaches its own probes and samplers
+      if (part.hook.kind != HookKind::uprobe && part.hook.kind != HookKind::sample)
+        s.links.push_back(attach(part.program, part.hook));
   }
   fill_filters(object, s.settings, s.command ? s.command->pid() : 0);
   malloc_trim(0);  // the kernel's types are no longer needed
@@ -573,10 +596,11 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
   State& s = *state_;
   s.begin(nullptr);
   std::uint64_t number = 0, last = boot_time();
-  auto report = [&](std::uint64_t time, bool partial) {
+  auto report = [&](std::uint64_t time, bool partial, bool ends = false) {
     s.mark = {.interval = ++number, .partial = partial, .late = false};
     s.sink->report(number, time, partial);
     Report one(s, object);
+    one.last_ = ends || (s.settings.interval && s.settings.count && number == *s.settings.count && !s.replay);
     each(one);
     if (s.capture) s.capture->report(time, partial);
     s.out.flush();
@@ -601,7 +625,7 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
     s.loop.run();
     s.links.clear();
     std::uint64_t now = boot_time();
-    if (!s.full) report(now, interval && now - last < interval - interval / 20);
+    if (!s.full) report(now, interval && now - last < interval - interval / 20, true);
     return s.finish(object);
   } catch (const Finished&) {
     return s.cut_off(object);
@@ -700,6 +724,16 @@ std::vector<RawEntry> Report::take_swapped(const char* map) {
 std::vector<RawEntry> Report::take_added(const char* map, std::size_t width) {
   return take_entries(state_, state_.growing, map, object_, map, width);
 }
+
+std::vector<RawEntry> Report::found_out(const char* name, const std::function<std::vector<RawEntry>()>& find) {
+  if (state_.replay) return std::exchange(state_.snapshots[name], {});
+  std::vector<RawEntry> entries = find();
+  if (state_.capture) state_.capture->snapshot(name, entries);
+  return entries;
+}
+
+void Report::tally(const Tally& tally) { state_.sink->tally(tally, state_.mark); }
+bool Report::replaying() const { return state_.replay != nullptr; }
 
 void Report::table(const Columns& columns) { state_.sink->table(columns); }
 

@@ -59,6 +59,51 @@ void append_field(std::string& out, const Cell& cell) {
   out += '"';
 }
 
+// A frame in a line: its name or, in its place, where it lies, and why there is none.
+void append_frame(std::string& out, const StackFrame& frame) {
+  if (!frame.name.empty()) {
+    append_visible(out, frame.name);
+    if (frame.inlined)
+      out += " [inlined]";
+    else
+      out += '+', append_hex(out, frame.offset);
+  } else {
+    append_hex(out, frame.module.empty() ? frame.address : frame.module_offset);
+  }
+  if (!frame.inlined && !frame.module.empty()) {
+    out += " (";
+    append_visible(out, frame.module);
+    out += ')';
+  }
+  if (frame.line) {
+    out += ' ';
+    append_visible(out, frame.file.substr(frame.file.rfind('/') + 1));
+    out += cat(':', frame.line);
+  }
+  if (frame.name.empty()) {
+    if (!frame.build_id.empty()) out += cat(" build id ", frame.build_id);
+    out += cat(" [", frame.reason, ']');
+  }
+}
+
+// Frames on lines of their own, as text shows them.
+void append_stack(std::string& out, const Stack& stack) {
+  for (const StackFrame& frame : stack) {
+    out += "\n    ";
+    append_frame(out, frame);
+  }
+}
+
+// Root first, joined by semicolons, as CSV has it.
+void append_folded(std::string& out, const Stack& stack) {
+  for (auto frame = stack.rbegin(); frame != stack.rend(); ++frame) {
+    if (frame != stack.rbegin()) out += ';';
+    std::string name(frame->name.empty() ? std::string_view("[unknown]") : frame->name);
+    std::replace(name.begin(), name.end(), ';', ':');
+    append_visible(out, name);
+  }
+}
+
 // A value as text and CSV show it. `time` is how to write the time cells.
 template <typename Time>
 void append_plain(std::string& out, const Cell& cell, Time time) {
@@ -95,6 +140,7 @@ void append_plain(std::string& out, const Cell& cell, Time time) {
     }
     case Kind::address: append_hex(out, bits); break;
     case Kind::time: time(bits); break;
+    case Kind::stack: append_folded(out, *cell.frames); break;
   }
 }
 
@@ -141,6 +187,10 @@ class TextSink : public Sink {
     for (std::size_t i = 0; i < all.size(); i++) {
       if (!shown(all[i])) continue;
       cell_.clear();
+      if (cells[i].kind == Kind::stack) {
+        append_stack(out, *cells[i].frames);
+        continue;
+      }
       append_plain(cell_, cells[i], [&](std::uint64_t boot) {
         append_time(cell_, time_, clock_, boot, previous_);
         previous_ = boot;
@@ -161,6 +211,14 @@ class TextSink : public Sink {
     if (!keys.empty()) out += keys + '\n';
     append_bars(out, histogram);
     append_summary(out, histogram);
+  }
+
+  void tally(const Tally& tally, const RowMark&) override {
+    std::string& out = out_.text();
+    out += cat('\n', tally.title, ':');
+    for (const auto& [name, count] : tally.counts)
+      out += cat(name == tally.counts.front().first ? " " : ", ", count, ' ', name);
+    out += '\n';
   }
 
   void end(const End&) override {}
@@ -308,6 +366,14 @@ class JsonSink : public Sink {
     out += "]}\n";
   }
 
+  void tally(const Tally& tally, const RowMark& mark) override {
+    std::string& out = out_.text();
+    out += cat("{\"type\":\"", tally.type, '"');
+    append_mark(out, mark);
+    for (const auto& [name, count] : tally.counts) out += cat(",\"", name, "\":", count);
+    out += "}\n";
+  }
+
   void end(const End& end) override {
     std::string& out = out_.text();
     out += cat("{\"type\":\"end\",\"rows\":", end.rows, ",\"late\":", end.late, ",\"lost\":", losses_json(end.lost));
@@ -344,6 +410,33 @@ class JsonSink : public Sink {
     }
   }
 
+  static void append_text_or_null(std::string& out, std::string_view key, std::string_view text) {
+    out += cat(",\"", key, "\":");
+    text.empty() ? append(out, "null") : append_json(out, text);
+  }
+
+  static void append_frames(std::string& out, const Stack& stack) {
+    out += '[';
+    for (const StackFrame& frame : stack) {
+      out += &frame == stack.data() ? "{\"addr\":\"" : ",{\"addr\":\"";
+      append_hex(out, frame.address);
+      out += '"';
+      append_text_or_null(out, "name", frame.name);
+      out += frame.name.empty() || frame.inlined ? ",\"offset\":null" : cat(",\"offset\":", frame.offset);
+      append_text_or_null(out, "module", frame.module);
+      out += ",\"module_offset\":\"";
+      append_hex(out, frame.module_offset);
+      out += '"';
+      append_text_or_null(out, "build_id", frame.build_id);
+      append_text_or_null(out, "file", frame.file);
+      out += frame.line ? cat(",\"line\":", frame.line) : ",\"line\":null";
+      out += frame.inlined ? ",\"inlined\":true" : ",\"inlined\":false";
+      append_text_or_null(out, "reason", frame.reason);
+      out += '}';
+    }
+    out += ']';
+  }
+
   template <typename Append>
   static void append_list(std::string& out, std::string_view words, Append each) {
     out += '[';
@@ -375,6 +468,7 @@ class JsonSink : public Sink {
       }
       case Kind::words: append_list(out, cell.text(), append_json); break;
       case Kind::error: append_json(out, errno_name(static_cast<int>(cell.number))); break;
+      case Kind::stack: append_frames(out, *cell.frames); break;
       case Kind::address:
         out += '"';
         append_hex(out, bits);
@@ -441,6 +535,7 @@ class CsvSink : public Sink {
     }
   }
 
+  void tally(const Tally&, const RowMark&) override {}
   void end(const End&) override {}
 
  private:
@@ -464,7 +559,20 @@ class CsvSink : public Sink {
   std::uint64_t previous_ = 0;
 };
 
+class QuietSink : public Sink {
+ public:
+  void start(const Start&) override {}
+  void table(const Columns&) override {}
+  void report(std::uint64_t, std::uint64_t, bool) override {}
+  void row(const Columns&, const std::vector<Cell>&, const RowMark&) override {}
+  void histogram(const Histogram&, const RowMark&) override {}
+  void tally(const Tally&, const RowMark&) override {}
+  void end(const End&) override {}
+};
+
 }  // namespace
+
+std::unique_ptr<Sink> make_quiet_sink() { return std::make_unique<QuietSink>(); }
 
 void OutputBuffer::flush() {
   std::string_view rest = text_;
@@ -485,7 +593,7 @@ void OutputBuffer::flush() {
 std::unique_ptr<Sink> make_sink(Output output, TimeStyle time, Shape shape, bool with_interval, OutputBuffer& out) {
   switch (output) {
     case Output::json: return std::make_unique<JsonSink>(out);
-    case Output::csv: return std::make_unique<CsvSink>(time, shape == Shape::interval, out);
+    case Output::csv: return std::make_unique<CsvSink>(time, shape != Shape::stream, out);
     case Output::text: break;
   }
   return std::make_unique<TextSink>(time, with_interval, out);

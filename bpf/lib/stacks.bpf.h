@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stacks, kept by their content in a map of our own. bpf_get_stackid() keeps a stack under 32 bits of hash in a table
+ * without room for two that fall together: one of both is lost, and the more there are the likelier it is the hottest.
+ * Here the key is 128 bits of the content, the map says when it is full, and that is counted.
+ *
+ * `stacks` is swapped with each report, as the counts are; a frontend keeps those it has read, since a count may name a
+ * stack of an earlier interval (a thread sleeps through several). kit::Stacks is the other side.
+ */
+#ifndef KIT_STACKS_BPF_H
+#define KIT_STACKS_BPF_H
+
+#include "filter.bpf.h"
+#include "swap.bpf.h"
+#include "user_stack.bpf.h"
+
+const volatile bool stacks_of_kernel = true, stacks_of_user = true;
+
+/* The frontend sets another size before load (--stacks). */
+SWAPPED_MAP(stacks, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct kit_stack_id, struct kit_stack);
+
+LOST_COUNTER(map_full__stacks);
+
+/*
+ * Where a stack is walked to. A program that can be interrupted there by itself or by its like (a uprobe, fentry: they
+ * are only kept on their CPU) claims one of several places first; one in a classic tracepoint, kprobe, perf event or in
+ * the scheduler cannot be.
+ */
+#define STACKS_PLACES 4
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STACKS_PLACES);
+	__type(key, __u32);
+	__type(value, struct kit_stack);
+} stacks_scratch SEC(".maps");
+
+/* Processes whose mappings are to be read, and how many of their stacks were seen when that was last said. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} stacks_seen SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} stacks_news SEC(".maps");
+
+/*
+ * Tells the frontend of a process at its 1st, 2nd, 4th, 8th... stack: it may have loaded libraries meanwhile. A full
+ * ring costs nothing but names: what is then still alive is read at the report.
+ */
+static __always_inline void stacks_tell(__u32 pid)
+{
+	__u64 one = 1, *count = bpf_map_lookup_elem(&stacks_seen, &pid), now = 1;
+	struct kit_stack_news *news;
+
+	if (count) {
+		now = *count + 1;
+		*count = now;
+	} else {
+		bpf_map_update_elem(&stacks_seen, &pid, &one, BPF_ANY);
+	}
+	if (now & (now - 1))
+		return;
+	news = bpf_ringbuf_reserve(&stacks_news, sizeof(*news), 0);
+	if (!news)
+		return;
+	news->pid = pid;
+	news->zero = 0;
+	bpf_ringbuf_submit(news, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline struct kit_stack_id stacks_none(__u64 why)
+{
+	return (struct kit_stack_id){ .low = 0, .high = why };
+}
+
+/* Two sums over the frames that share nothing but them: multiply and rotate, as MurmurHash3 does. */
+static __always_inline struct kit_stack_id stacks_hash(const struct kit_stack *stack, __u32 depth)
+{
+	__u64 low = 0x9e3779b97f4a7c15ULL + depth, high = 0xc2b2ae3d27d4eb4fULL ^ depth;
+
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < KIT_STACK_DEPTH; i++) {
+		__u64 frame;
+
+		if (i >= depth)
+			break;
+		frame = stack->frames[i];
+		low = (low ^ frame) * 0xff51afd7ed558ccdULL;
+		low ^= low >> 32;
+		high = ((high << 27) | (high >> 37)) + frame * 0x87c37b91114253d5ULL;
+	}
+	high ^= high >> 29;
+	high *= 0x4cf5ad432745937fULL;
+	return (struct kit_stack_id){ .low = low | 1, .high = high };
+}
+
+/* Keeps what was walked into `scratch`; the id says also where there is nothing. */
+static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch, __s64 bytes)
+{
+	void *map = swapped_map(&stacks);
+	struct kit_stack_id id;
+	__u32 depth;
+
+	/* A kernel thread's user stack and the kernel stack of one in user mode: EINVAL or nothing; EFAULT: no walk. */
+	if (bytes <= 0)
+		return stacks_none(bytes == -14 ? KIT_STACK_FAILED : KIT_STACK_EMPTY);
+	depth = (__u64)bytes / 8;
+	if (depth > KIT_STACK_DEPTH)
+		depth = KIT_STACK_DEPTH;
+	id = stacks_hash(scratch, depth);
+	if (!map)
+		return stacks_none(KIT_STACK_LOST);
+	if (bpf_map_lookup_elem(map, &id))
+		return id;
+	scratch->depth = depth;
+	scratch->zero = 0;
+	/* Another CPU may have put the same one in meanwhile. */
+	if (bpf_map_update_elem(map, &id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &id))
+		return stacks_none(KIT_STACK_LOST);
+	return id;
+}
+
+/*
+ * Takes the current task's stacks, as far as they are asked for, into `into`; `flags` are bpf_get_stack()'s for the
+ * kernel's stack: how many of our own frames to leave out. False, and counted, if one is lost: the caller then counts
+ * nothing, so that shown + lost = made. `place` is below STACKS_PLACES.
+ */
+static __always_inline bool stacks_take_at(void *ctx, struct kit_stacks *into, __u64 flags, __u32 place)
+{
+	struct kit_stack *scratch = bpf_map_lookup_elem(&stacks_scratch, &place);
+
+	*into = (struct kit_stacks){};
+	if (!scratch)
+		return false;
+	if (stacks_of_kernel)
+		into->kernel = stacks_put(scratch, bpf_get_stack(ctx, scratch->frames, sizeof(scratch->frames), flags));
+	if (stacks_of_user)
+		into->user = stacks_put(scratch, user_stack_walk(ctx, scratch));
+	if (into->kernel.high == KIT_STACK_LOST && !into->kernel.low)
+		goto lost;
+	if (into->user.high == KIT_STACK_LOST && !into->user.low)
+		goto lost;
+	return true;
+lost:
+	count_lost(map_full__stacks);
+	return false;
+}
+
+/* For programs that nothing like them can interrupt. */
+static __always_inline bool stacks_take(void *ctx, struct kit_stacks *into, __u64 flags)
+{
+	return stacks_take_at(ctx, into, flags, 0);
+}
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Stacks in a frontend: the other side of bpf/lib/stacks.bpf.h. Which are asked for, what they hold, and the names of
+// their frames.
+//
+// A frontend declares Stacks with its options, prepares it before the session loads and lets it follow the session
+// after that. In each report it says which stacks its rows have (resolve) and then gives each row's cell (of).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "kit/session.hpp"
+#include "kit/stacks.h"
+#include "kit/stream.hpp"
+#include "symbols.hpp"
+
+namespace kit {
+
+class Stacks {
+ public:
+  // One row's: of the process whose user stack it is.
+  struct Wanted {
+    std::uint32_t pid;
+    kit_stacks stacks;
+  };
+
+  explicit Stacks(Options& options);
+  // Sets the knobs, before load.
+  void prepare(bpf_object* object);
+  // Reads the mappings of processes when they are first seen, after load.
+  void follow(Session& session, bpf_object* object);
+
+  // Reads the stacks that are new and finds the names of these.
+  void resolve(Report& report, const std::vector<Wanted>& wanted);
+  // Leaf first, the kernel's frames before the user's. Valid until the next resolve().
+  const Stack& of(std::uint32_t pid, const kit_stacks& stacks);
+  // How those that were resolved came out.
+  void tally(Report& report) const;
+
+ private:
+  struct Address {
+    std::uint64_t address;
+    std::uint32_t pid;  // KIT_NO_PID: the kernel's
+    std::uint32_t zero = 0;
+    auto operator<=>(const Address&) const = default;
+  };
+  struct Id {
+    std::uint64_t low, high;
+    auto operator<=>(const Id&) const = default;
+  };
+  static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
+
+  void read_stacks(Report& report);
+  void collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) const;
+  std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);
+  void keep_names(const std::vector<RawEntry>& entries);
+  void count(const Wanted& one);
+  void append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) const;
+  std::string_view text(std::string_view text);
+
+  bool only_kernel_ = false, only_user_ = false;
+  Number most_{.value = 0, .most = 1 << 24};
+  Size memory_{.bytes = std::size_t{256} << 20};
+  std::string backend_;
+  bool lines_ = true;
+  std::unique_ptr<blazesym::Symbolizer> symbolizer_;
+  std::optional<Ring> news_;
+  // All that were ever read, without the room that they leave: a count may name one of an earlier report.
+  std::map<Id, std::vector<std::uint64_t>> known_;
+  std::map<Address, Stack> names_;
+  std::map<std::pair<std::uint32_t, std::pair<Id, Id>>, Stack> whole_;
+  std::deque<std::string> texts_;
+  std::unordered_set<std::string_view> known_texts_;
+  std::uint64_t complete_ = 0, cut_ = 0, broken_ = 0, failed_ = 0;
+};
+
+}  // namespace kit

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// offcputime: threads that sleep, wait for a lock and read a slow pipe for known times.
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+
+namespace {
+
+Json said(const live::Result& result) {
+  std::size_t at = result.err.find("{\"sleeping\"");
+  if (at == result.err.npos) throw std::runtime_error("the program did not say what it did: " + result.err);
+  return Json::parse(result.err.substr(at, result.err.find('\n', at) - at));
+}
+
+bool has(const Json& row, const std::string& function) {
+  for (const Json& frame : row["stack"])
+    if (frame["name"] == function) return true;
+  return false;
+}
+
+double total(const std::vector<Json>& rows, const std::string& function) {
+  double sum = 0;
+  for (const Json& row : rows)
+    if (has(row, function)) sum += row["total_ns"].get<double>();
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("times off CPU are those that were waited, under the functions that waited") {
+  NEEDS("root");
+  live::Result result = live::trace("offcputime", {"--state", "S"}, live::trigger("waits", {"700"}));
+  INFO(result.err);
+  Json truth = said(result);
+  for (const char* thread : {"sleeping", "locking", "reading"}) {
+    double made = truth[thread].get<double>(),
+           shown = total(result.rows({{"comm", thread}}), std::string("wait_") + thread);
+    INFO(thread << ": " << shown << " ns shown, " << made << " ns made");
+    CHECK(std::abs(shown - made) <= made * 0.02);
+  }
+  CHECK(result.lost() == 0);
+}
+
+TEST_CASE("what is still off CPU at the end is counted up to then") {
+  NEEDS("root");
+  live::Process process(live::trigger("waits", {"60000"}), {.gated = true});
+  live::Tool tool("offcputime", {"-p", process.number(), "--state", "S", "-d", "1"});
+  process.go();
+  live::Result result = tool.finish();
+  for (const char* thread : {"sleeping", "locking", "reading"}) {
+    auto rows = result.rows({{"comm", thread}, {"blocked", 1}});
+    INFO(thread);
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0]["total_ns"].get<double>() > 0.5e9);
+    CHECK(rows[0]["total_ns"].get<double>() < 1.2e9);
+  }
+}
+
+TEST_CASE("times are filtered by length and state") {
+  NEEDS("root");
+  Words waits = live::trigger("waits", {"200"});
+  CHECK(total(live::trace("offcputime", {"--min", "500ms"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(total(live::trace("offcputime", {"--max", "100ms"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(total(live::trace("offcputime", {"--min", "150ms", "--max", "900ms"}, waits).rows(), "wait_sleeping") > 1.9e8);
+  CHECK(total(live::trace("offcputime", {"--state", "D"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(total(live::trace("offcputime", {"--state", "R"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::run("offcputime", {"--state", "Q"}).status == 64);
+  CHECK(live::run("offcputime", {"--min", "5"}).status == 64);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// profile: shares of time that are known, in functions that are known.
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+
+namespace {
+
+// Samples whose stack has such a function.
+double samples_with(const std::vector<Json>& rows, const std::string& function) {
+  double sum = 0;
+  for (const Json& row : rows)
+    for (const Json& frame : row["stack"])
+      if (frame["name"].is_string() && frame["name"].get<std::string>() == function) {
+        sum += row["count"].get<double>();
+        break;
+      }
+  return sum;
+}
+
+double all_samples(const std::vector<Json>& rows) { return samples_with(rows, "main"); }
+
+Json frame_of(const std::vector<Json>& rows, const std::string& function) {
+  for (const Json& row : rows)
+    for (const Json& frame : row["stack"])
+      if (frame["name"] == function) return frame;
+  return {};
+}
+
+// What the program said of itself, on the tool's stderr, among the tool's own lines.
+Json said(const live::Result& result) {
+  std::istringstream lines(result.err);
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("{\"hot_own\"")) return Json::parse(line);
+  throw std::runtime_error("the program did not say what it did: " + result.err);
+}
+
+void check_shares(const live::Result& result) {
+  INFO(result.err);
+  auto rows = result.rows();
+  Json truth = said(result);
+  double sum = 0;
+  for (const auto& [name, ns] : truth.items()) sum += ns.get<double>();
+  REQUIRE(all_samples(rows) > 300);
+  for (const auto& [name, ns] : truth.items()) {
+    double shown = 100 * samples_with(rows, name) / all_samples(rows), made = 100 * ns.get<double>() / sum;
+    INFO(name << ": " << shown << " % shown, " << made << " % made");
+    CHECK(std::abs(shown - made) <= 5);
+  }
+  CHECK(result.lost() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("shares of time come out within five points of the truth") {
+  NEEDS("root");
+  if (access("/lib64/ld-linux-x86-64.so.2", X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
+  live::Result result = live::trace("profile", {"-F", "999"}, live::trigger("hot", {"1500"}));
+  check_shares(result);
+  auto rows = result.rows();
+  CHECK(frame_of(rows, "hot_inlined")["inlined"] == true);
+  CHECK(frame_of(rows, "hot_inlined")["file"].get<std::string>().ends_with("hot.c"));
+  CHECK(frame_of(rows, "hot_outer")["inlined"] == false);
+  CHECK(frame_of(rows, "hot_library")["module"].get<std::string>().ends_with("/libhot.so"));
+  CHECK(frame_of(rows, "hot_library")["build_id"].is_string());
+  CHECK(samples_with(rows, "vfs_read") + samples_with(rows, "ksys_pread64") + samples_with(rows, "__x64_sys_pread64") >
+        0);
+}
+
+TEST_CASE("a program that has been stripped, deleted and moved into another root keeps its names") {
+  NEEDS("root");
+  if (access("/lib64/ld-linux-x86-64.so.2", X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
+  test::TemporaryDirectory root;
+  std::string place = root.path(), hot = test::trigger_path("hot"), lib = hot.substr(0, hot.rfind('/')) + "/libhot.so";
+  std::string script =
+      "set -e; cd " + place + "; mkdir -p lib64 lib/x86_64-linux-gnu bin usr/lib/debug; " +
+      "cp -L /lib64/ld-linux-x86-64.so.2 lib64; cp -L /lib/x86_64-linux-gnu/libc.so.6 lib/x86_64-linux-gnu; " + "cp " +
+      lib + " lib/x86_64-linux-gnu; objcopy --only-keep-debug " + hot + " bin/hot.debug; " +
+      "objcopy --strip-all --add-gnu-debuglink=bin/hot.debug " + hot + " bin/hot";
+  REQUIRE(test::run({"sh", "-c", script}).status == 0);
+  // Removed by the program's own parent once it runs; the copy in the root is the only one.
+  std::string command =
+      "chroot " + place +
+      " /bin/hot 1500 /bin/hot & child=$!; while kill -0 $child 2>/dev/null && [ \"$(readlink /proc/$child/exe)\" != " +
+      place + "/bin/hot ]; do :; done; rm " + place + "/bin/hot; wait $child";
+  live::Result result = live::trace("profile", {"-F", "999"}, {"sh", "-c", command});
+  check_shares(result);
+}
+
+TEST_CASE("only what is asked for is shown") {
+  NEEDS("root");
+  Words calls = live::trigger("calls", {"getppid", "3000000"});
+  live::Result kernel = live::trace("profile", {"-K", "-F", "499"}, calls);
+  live::Result user = live::trace("profile", {"-U", "-F", "499"}, calls);
+  for (const Json& row : user.rows())
+    for (const Json& frame : row["stack"]) CHECK(frame["module"] != "[kernel]");
+  for (const Json& row : kernel.rows())
+    for (const Json& frame : row["stack"]) CHECK(frame["module"].get<std::string>().starts_with("["));
+  CHECK(live::run("profile", {"-C", "4095", "-d", "1"}).status == 64);
+  CHECK(live::run("profile", {"-F", "0"}).status == 64);
+  CHECK(live::run("profile", {"-C", "x"}).status == 64);
+  CHECK(live::run("profile", {"--symbols", "none"}).status == 64);
+}
+
+TEST_CASE("samples come at the frequency that is asked for") {
+  NEEDS("root");
+  live::Result result = live::run("profile", {"-d", "2", "-F", "99", "--idle", "-C", "0"});
+  double sum = 0;
+  for (const Json& row : result.rows()) sum += row["count"].get<double>();
+  CHECK(sum > 150);
+  CHECK(sum < 210);
+}

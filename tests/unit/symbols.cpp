@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Symbols: what texts of the kernel and of run-time compilers mean, names of three languages, damaged files, and
+// agreement with llvm-symbolizer on random addresses.
+#include "symbols.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "case.hpp"
+#include "demangle.hpp"
+#include "elf_symbols.hpp"
+#include "kallsyms.hpp"
+#include "processes.hpp"
+
+namespace {
+
+struct Named {
+  std::string function;
+  std::uint32_t line;
+};
+using Answer = std::vector<Named>;
+
+// Random places in a file's code.
+std::vector<std::uint64_t> random_addresses(const std::string& path, std::size_t count) {
+  std::string command = "readelf -SW " + path + " | sed -n 's/^ *\\[ *[0-9]*\\] \\.text *PROGBITS *//p'";
+  std::istringstream line(test::run({"sh", "-c", command}).out);
+  std::uint64_t start = 0, offset = 0, size = 0;
+  line >> std::hex >> start >> offset >> size;
+  if (!size) throw std::runtime_error("no .text in " + path);
+  std::mt19937_64 random(1);
+  std::vector<std::uint64_t> all;
+  for (std::size_t i = 0; i < count; i++) all.push_back(start + random() % size);
+  return all;
+}
+
+std::vector<Answer> ask_llvm(const std::string& path, const std::vector<std::uint64_t>& addresses) {
+  test::TemporaryDirectory folder;
+  std::ofstream in(folder.path() + "/in");
+  for (std::uint64_t address : addresses) in << "0x" << std::hex << address << '\n';
+  in.close();
+  std::istringstream out(
+      test::run({"sh", "-c", "exec llvm-symbolizer-14 --no-demangle --obj=" + path + " <" + folder.path() + "/in"})
+          .out);
+  std::vector<Answer> all(1);
+  for (std::string name, place; std::getline(out, name);) {
+    if (name.empty()) {
+      all.emplace_back();
+      continue;
+    }
+    std::getline(out, place);
+    place = place.substr(0, place.rfind(':'));
+    all.back().push_back(
+        {blazesym::demangle(name), static_cast<std::uint32_t>(std::atoi(place.substr(place.rfind(':') + 1).c_str()))});
+  }
+  return all;
+}
+
+std::string plain(const std::string& name) {
+  std::string out = name.substr(0, name.find(".cold"));
+  out = out.substr(0, out.find(" (."));
+  out = out.substr(0, out.find('@'));
+  return out;
+}
+
+// Names of one place (aliases) and line 0 are no disagreement.
+bool agree(const blazesym::Symbol& ours, const Answer& theirs) {
+  bool unknown = theirs.empty() || theirs[0].function == "??";
+  if (ours.frames.empty() || ours.frames.back().name.empty()) return unknown;
+  if (unknown) return true;
+  if (ours.frames.size() != theirs.size()) return false;
+  for (std::size_t i = 0; i < theirs.size(); i++) {
+    const blazesym::Frame& frame = ours.frames[i];
+    bool last = i + 1 == theirs.size();
+    if (!last && plain(std::string(frame.name)) != plain(theirs[i].function)) return false;
+    if (frame.line && theirs[i].line && frame.line != theirs[i].line) return false;
+  }
+  return true;
+}
+
+void check_agreement(const std::string& path, std::size_t count) {
+  if (!std::filesystem::exists(path)) SKIP_CASE(path + " is not there");
+  if (test::run({"sh", "-c", "command -v llvm-symbolizer-14"}).status != 0) SKIP_CASE("there is no llvm-symbolizer-14");
+  auto addresses = random_addresses(path, count);
+  auto theirs = ask_llvm(path, addresses);
+  auto symbolizer = blazesym::make_symbolizer({});  // whose texts the answers hold
+  auto ours = symbolizer->file(path, addresses);
+  REQUIRE(theirs.size() >= ours.size());
+  std::size_t agreed = 0, shown = 0, named = 0;
+  for (std::size_t i = 0; i < ours.size(); i++) {
+    named += !ours[i].frames.empty() && !ours[i].frames.back().name.empty();
+    if (agree(ours[i], theirs[i])) {
+      agreed++;
+    } else if (shown++ < 10) {
+      std::ostringstream text;
+      text << std::hex << addresses[i] << std::dec << " ours:";
+      for (const auto& frame : ours[i].frames) text << ' ' << frame.name << ':' << frame.line;
+      text << " theirs:";
+      for (const auto& frame : theirs[i]) text << ' ' << frame.function << ':' << frame.line;
+      UNSCOPED_INFO(text.str());
+    }
+  }
+  UNSCOPED_INFO(path << ": " << agreed << " of " << ours.size() << " agree, " << named << " have names");
+  CHECK(agreed * 1000 >= ours.size() * 999);
+  CHECK(named * 10 > ours.size() * 5);
+}
+
+}  // namespace
+
+TEST_CASE("names agree with llvm-symbolizer's: libc") {
+  check_agreement("/usr/lib/x86_64-linux-gnu/libc.so.6", 10'000);
+}
+
+TEST_CASE("names agree with llvm-symbolizer's: libstdc++") {
+  check_agreement("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", 10'000);
+}
+
+TEST_CASE("names agree with llvm-symbolizer's: this test itself") {
+  check_agreement(std::filesystem::read_symlink("/proc/self/exe"), 10'000);
+}
+
+TEST_CASE("mappings are read as the kernel writes them") {
+  auto all = blazesym::parse_maps(
+      "55d0c6a00000-55d0c6a02000 r--p 00000000 fe:00 131 /usr/bin/a b\n"
+      "55d0c6a02000-55d0c6a04000 r-xp 00002000 fe:00 131    /usr/bin/a b\n"
+      "7f0000000000-7f0000001000 rwxp 00000000 00:00 0 \n"
+      "7f1000000000-7f1000001000 r-xp 00001000 fe:00 77 /tmp/x\\012y (deleted)\n"
+      "7ffc00000000-7ffc00002000 r-xp 00000000 00:00 0   [vdso]\n"
+      "rubbish\n-\n7f-7e r-xp 0 0:0 0\n");
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].start == 0x55d0c6a02000);
+  CHECK(all[0].offset == 0x2000);
+  CHECK(all[0].path == "/usr/bin/a b");
+  CHECK(all[0].inode == 131);
+  CHECK(all[1].path.empty());
+  CHECK(all[2].path == "/tmp/x\ny");
+  CHECK(all[3].path == "[vdso]");
+}
+
+TEST_CASE("perf maps are read with and without 0x, the later of two at one place") {
+  auto all =
+      blazesym::parse_perf_map("0x20 10 second one\n10 8 first\n\nrubbish\n20 0x4 now\nfffffffffffffff0 20 over\n");
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].name == "first");
+  CHECK(all[1].name == "now");
+  CHECK(all[1].size == 4);
+}
+
+TEST_CASE("kallsyms names the kernel, its modules and BPF programs") {
+  blazesym::KernelSymbols symbols(
+      "ffffffff81000000 T _stext\nffffffff81000010 t one\nffffffff81000010 t alias\nffffffff81000100 T _etext\n"
+      "ffffffff82000000 D data\nffffffffc0000000 t in_module\t[thing]\nffffffffc0100000 t bpf_prog_12_x\t[bpf]\n");
+  blazesym::KernelSymbols::Found found;
+  REQUIRE(symbols.find(0xffffffff81000018, found));
+  CHECK(found.name == "one");
+  CHECK(found.offset == 8);
+  CHECK(found.module.empty());
+  CHECK_FALSE(symbols.find(0xffffffff80ffffff, found));
+  CHECK_FALSE(symbols.find(0xffffffff82000000, found));
+  REQUIRE(symbols.find(0xffffffffc0000004, found));
+  CHECK(found.module == "thing");
+  REQUIRE(symbols.find(0xffffffffc0100004, found));
+  CHECK(found.module == "bpf");
+  CHECK(blazesym::KernelSymbols("0000000000000000 T _stext\n").hidden());
+}
+
+TEST_CASE("names are shown as their language writes them") {
+  CHECK(blazesym::demangle("main") == "main");
+  CHECK(blazesym::demangle("_ZN3foo3barEi") == "foo::bar(int)");
+  CHECK(blazesym::demangle("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE") == "core::fmt::Write::write_fmt");
+  CHECK(blazesym::demangle("_ZN40_$LT$T$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE")
+            .starts_with("<T as core::fmt"));
+  CHECK(blazesym::demangle("_RNvC6_123foo3bar") == "123foo::bar");
+  CHECK(blazesym::demangle("_RNvCs1234_7mycrate3foo") == "mycrate::foo");
+  CHECK(blazesym::demangle("_RINvNtC3std3mem8align_ofdE") == "std::mem::align_of::<f64>");
+  CHECK(blazesym::demangle("_RNCNvC4main4main0") == "main::main::{closure#0}");
+  CHECK(blazesym::demangle("_R") == "_R");
+  CHECK(blazesym::demangle("_RNvB_") == "_RNvB_");  // a name that contains itself
+  CHECK(blazesym::demangle("_Z") == "_Z");
+  CHECK(blazesym::demangle(std::string(100'000, '_')).size() == 100'000);
+}
+
+TEST_CASE("damaged files have reasons, not crashes") {
+  test::TemporaryDirectory folder;
+  std::string whole = test::read_file(std::filesystem::read_symlink("/proc/self/exe")), path = folder.path() + "/file";
+  std::vector<std::uint64_t> addresses = {0, 1, 0x1000, 0x20000, UINT64_MAX};
+  std::mt19937_64 random(2);
+  auto ask = [&](const std::string& bytes) {
+    std::ofstream(path, std::ios::trunc) << bytes;
+    auto answers = blazesym::make_symbolizer({})->file(path, addresses);
+    CHECK(answers.size() == addresses.size());
+    return answers;
+  };
+  CHECK(ask("").front().reason == blazesym::Reason::broken_file);
+  CHECK(ask("no ELF file").front().reason == blazesym::Reason::broken_file);
+  for (int i = 0; i < 8; i++) ask(whole.substr(0, random() % std::min<std::size_t>(whole.size(), 1 << 20)));
+  for (int i = 0; i < 8; i++) {
+    std::string bytes = whole.substr(0, 1 << 20);
+    for (int j = 0; j < 200; j++) bytes[random() % 4096] = static_cast<char>(random());
+    std::memcpy(bytes.data(), "\177ELF\2\1\1", 7);
+    ask(bytes);
+  }
+  CHECK(blazesym::make_symbolizer({})->file("/no/such/file", addresses).front().reason == blazesym::Reason::no_file);
+}

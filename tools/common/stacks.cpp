@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/stacks.hpp"
+
+#include <bpf/bpf.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kit/kernel.hpp"
+#include "kit/text.hpp"
+#include "packing.hpp"
+
+namespace kit {
+namespace {
+
+// Where a thread begins: a user stack that ends in one of these was walked to its end.
+constexpr std::string_view beginnings[] = {"_start",
+                                           "__libc_start_main",
+                                           "__libc_start_call_main",
+                                           "start_thread",
+                                           "clone",
+                                           "clone3",
+                                           "__clone",
+                                           "__clone3",
+                                           "_dl_start_user",
+                                           "thread_start",
+                                           "runtime.goexit",
+                                           "runtime.mstart",
+                                           "__clone_internal",
+                                           "_start_c",
+                                           "__restore_rt"};
+
+bool is_beginning(std::string_view name) {
+  name = name.substr(0, name.find('@'));
+  name = name.substr(0, name.find(".abi0"));
+  return std::find(std::begin(beginnings), std::end(beginnings), name) != std::end(beginnings) ||
+         name.starts_with("__libc_start_main_");
+}
+
+// What lies between an event in the kernel and our own program, which walks the stack: not part of the story.
+bool is_tracing(const StackFrame& frame) {
+  return frame.module == "[bpf]" || frame.name.starts_with("bpf_trace_run") || frame.name.starts_with("__bpf_trace_") ||
+         frame.name.starts_with("__traceiter_") || frame.name.starts_with("bpf_get_stack") ||
+         frame.name.starts_with("__bpf_prog_enter") || frame.name.starts_with("bpf_trampoline_") ||
+         frame.name.starts_with("trace_call_bpf") || frame.name.starts_with("perf_trace_run_bpf") ||
+         frame.name.starts_with("perf_trace_");
+}
+
+void drop_tracing(Stack& stack) {
+  constexpr std::size_t most = 8;
+  for (std::size_t i = std::min(most, stack.size()); i-- > 0;) {
+    if (!is_tracing(stack[i])) continue;
+    stack.erase(stack.begin(), stack.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    return;
+  }
+}
+
+// Since 6.1 a growing hash map takes its entries from a store on each CPU, which begins with one entry of this size and
+// is refilled when interrupts are next let in: too late for the second of a moment's two stacks. One entry put in and
+// taken out fills it.
+void fill_stores(bpf_object* object) {
+  cpu_set_t before, one;
+  kit_stack_id id{1, 0};
+  auto stack = std::make_unique<kit_stack>();
+  if (sched_getaffinity(0, sizeof before, &before) != 0) return;
+  for (int cpu : online_cpus()) {
+    CPU_ZERO(&one);
+    if (cpu >= CPU_SETSIZE) break;
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0) continue;
+    for (const char* name : {"stacks_first", "stacks_second"}) {
+      int map = bpf_map__fd(bpf_object__find_map_by_name(object, name));
+      if (bpf_map_update_elem(map, &id, stack.get(), BPF_ANY) == 0) bpf_map_delete_elem(map, &id);
+    }
+  }
+  sched_setaffinity(0, sizeof before, &before);
+}
+
+StackFrame::Kind kind_of(const blazesym::Symbol& symbol) {
+  using blazesym::ModuleKind;
+  if (!symbol.module) return StackFrame::Kind::user;
+  switch (symbol.module->kind) {
+    case ModuleKind::kernel:
+    case ModuleKind::kernel_module:
+    case ModuleKind::bpf: return StackFrame::Kind::kernel;
+    case ModuleKind::jit: return StackFrame::Kind::jit;
+    default: return StackFrame::Kind::user;
+  }
+}
+
+// What a capture keeps of one address.
+std::string pack(const blazesym::Symbol& symbol, StackFrame::Kind kind) {
+  std::string out;
+  put(out, static_cast<std::uint8_t>(kind));
+  put(out, symbol.module_offset);
+  put_text(out, symbol.module ? symbol.module->path : "");
+  put_text(out, symbol.module ? symbol.module->build_id : "");
+  put_text(out, blazesym::reason_text(symbol.reason));
+  for (const blazesym::Frame& frame : symbol.frames) {
+    put_text(out, frame.name);
+    put(out, frame.offset);
+    put_text(out, frame.file);
+    put(out, frame.line);
+    put(out, static_cast<std::uint8_t>(frame.inlined));
+  }
+  return out;
+}
+
+RawEntry entry_of(const void* key, std::size_t size, std::string_view value) {
+  RawEntry entry{std::vector<std::byte>(size), std::vector<std::byte>(value.size())};
+  std::memcpy(entry.key.data(), key, size);
+  std::memcpy(entry.values.data(), value.data(), value.size());
+  return entry;
+}
+
+}  // namespace
+
+Stacks::Stacks(Options& options) {
+  options.flag('K', "kernel-stacks", only_kernel_, "only the kernel's stacks (with -U: both, as without either)")
+      .flag('U', "user-stacks", only_user_, "only user stacks")
+      .option(0, "stacks", "N", most_, "room for N different stacks in a report (65536)")
+      .option(0, "symbol-memory", "SIZE", memory_, "memory for symbols, beyond which the longest unused go (256M)")
+      .add(0, "symbols", "NAME", "where symbols come from: native",
+           [this](std::string_view name) -> std::string {
+             auto all = blazesym::backends();
+             backend_ = name;
+             return std::find(all.begin(), all.end(), name) != all.end()
+                        ? ""
+                        : cat("there is none of that name", suggestion(name, all));
+           })
+      .add(0, "no-lines", "", "neither inlined functions nor source lines, which are read from debugging data",
+           [this](std::string_view) {
+             lines_ = false;
+             return std::string();
+           });
+}
+
+void Stacks::prepare(bpf_object* object) {
+  bool both = only_kernel_ == only_user_;
+  set_knob(object, "stacks_of_kernel", both || only_kernel_);
+  set_knob(object, "stacks_of_user", both || only_user_);
+  for (const char* name : {"stacks_first", "stacks_second"})
+    if (bpf_map* map = most_ ? bpf_object__find_map_by_name(object, name) : nullptr)
+      bpf_map__set_max_entries(map, most_.value);
+}
+
+void Stacks::follow(Session& session, bpf_object* object) {
+  if (session.replaying()) return;
+  symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
+  fill_stores(object);
+  bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
+  news_.emplace(bpf_map__fd(ring), bpf_map__max_entries(ring));
+  session.watch(bpf_map__fd(ring), [this] {
+    news_->drain([this](std::string_view record) {
+      kit_stack_news news;
+      if (record.size() < sizeof news) return;
+      std::memcpy(&news, record.data(), sizeof news);
+      symbolizer_->see(news.pid);
+    });
+  });
+}
+
+void Stacks::read_stacks(Report& report) {
+  for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack>("stacks")) {
+    auto& frames = known_[id_of(id)];
+    if (frames.empty())
+      frames.assign(stack.frames, stack.frames + std::min<std::uint32_t>(stack.depth, KIT_STACK_DEPTH));
+  }
+}
+
+// All but the innermost are return addresses: the call is before them.
+void Stacks::collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) const {
+  auto found = known_.find(id_of(id));
+  if (found == known_.end()) return;
+  for (std::size_t i = 0; i < found->second.size(); i++) into[{found->second[i] - (i > 0), pid}];
+}
+
+std::vector<RawEntry> Stacks::find_names(const std::map<Address, Stack>& wanted) {
+  std::map<std::uint32_t, std::vector<std::uint64_t>> by_pid;
+  std::vector<RawEntry> entries;
+  for (const auto& [address, stack] : wanted) by_pid[address.pid].push_back(address.address);
+  for (const auto& [pid, addresses] : by_pid) {
+    bool kernel = pid == KIT_NO_PID;
+    if (!kernel) symbolizer_->see(pid);
+    for (const auto& symbol : kernel ? symbolizer_->kernel(addresses) : symbolizer_->process(pid, addresses)) {
+      Address key{symbol.address, pid};
+      entries.push_back(entry_of(&key, sizeof key, pack(symbol, kernel ? StackFrame::Kind::kernel : kind_of(symbol))));
+    }
+  }
+  return entries;
+}
+
+std::string_view Stacks::text(std::string_view text) {
+  if (auto found = known_texts_.find(text); found != known_texts_.end()) return *found;
+  return *known_texts_.insert(texts_.emplace_back(text)).first;
+}
+
+void Stacks::keep_names(const std::vector<RawEntry>& entries) {
+  for (const RawEntry& entry : entries) {
+    Address address{};
+    if (entry.key.size() != sizeof address) continue;
+    std::memcpy(&address, entry.key.data(), sizeof address);
+    Cursor cursor({reinterpret_cast<const char*>(entry.values.data()), entry.values.size()});
+    StackFrame common{.address = address.address};
+    common.kind = static_cast<StackFrame::Kind>(std::min<std::uint8_t>(cursor.number<std::uint8_t>(), 2));
+    common.module_offset = cursor.number<std::uint64_t>();
+    common.module = text(cursor.text());
+    common.build_id = text(cursor.text());
+    common.reason = text(cursor.text());
+    Stack& frames = names_[address];
+    frames.clear();
+    constexpr std::size_t least = 4 + 8 + 4 + 4 + 1;  // bytes of a frame whose texts are empty
+    while (cursor.left() >= least) {
+      StackFrame& frame = frames.emplace_back(common);
+      frame.name = text(cursor.text());
+      frame.offset = cursor.number<std::uint64_t>();
+      frame.file = text(cursor.text());
+      frame.line = cursor.number<std::uint32_t>();
+      frame.inlined = cursor.number<std::uint8_t>();
+      if (!frame.name.empty()) frame.reason = {};
+    }
+  }
+}
+
+void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
+  read_stacks(report);
+  whole_.clear();
+  names_.clear();
+  complete_ = cut_ = broken_ = failed_ = 0;
+  std::map<Address, Stack> addresses;
+  for (const Wanted& one : wanted) {
+    collect(KIT_NO_PID, one.stacks.kernel, addresses);
+    collect(one.pid, one.stacks.user, addresses);
+  }
+  keep_names(report.found_out("symbols", [&] { return find_names(addresses); }));
+  for (const Wanted& one : wanted) count(one);
+}
+
+// A user stack that was not cut and yet does not reach a thread's beginning was lost by the walk on its way: code
+// without frame pointers.
+void Stacks::count(const Wanted& one) {
+  for (const kit_stack_id* id : {&one.stacks.kernel, &one.stacks.user}) {
+    if (id->low == 0) {
+      failed_ += id->high == KIT_STACK_FAILED;
+      continue;
+    }
+    auto found = known_.find(id_of(*id));
+    if (found == known_.end() || found->second.empty()) {
+      failed_++;
+    } else if (found->second.size() == KIT_STACK_DEPTH) {
+      cut_++;
+    } else if (id == &one.stacks.kernel) {
+      complete_++;
+    } else {
+      auto last = names_.find({found->second.back() - (found->second.size() > 1), one.pid});
+      bool whole = last != names_.end() && !last->second.empty() && is_beginning(last->second.back().name);
+      (whole ? complete_ : broken_)++;
+    }
+  }
+}
+
+void Stacks::append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) const {
+  if (id.low == 0 && id.high != KIT_STACK_FAILED) return;
+  auto found = known_.find(id_of(id));
+  if (id.low == 0 || found == known_.end()) {
+    stack.push_back({.reason = id.low == 0 ? "could not be walked" : "its stack was not read"});
+    return;
+  }
+  for (std::size_t i = 0; i < found->second.size(); i++) {
+    std::uint64_t address = found->second[i] - (i > 0);
+    auto frames = names_.find({address, pid});
+    if (frames == names_.end() || frames->second.empty())
+      stack.push_back({.address = address, .reason = "not looked up"});
+    else
+      stack.insert(stack.end(), frames->second.begin(), frames->second.end());
+  }
+}
+
+const Stack& Stacks::of(std::uint32_t pid, const kit_stacks& stacks) {
+  auto [found, fresh] = whole_.try_emplace({pid, {id_of(stacks.kernel), id_of(stacks.user)}});
+  if (fresh) {
+    append(found->second, KIT_NO_PID, stacks.kernel);
+    drop_tracing(found->second);
+    append(found->second, pid, stacks.user);
+  }
+  return found->second;
+}
+
+void Stacks::tally(Report& report) const {
+  report.tally(
+      {"stacks", "stacks", {{"complete", complete_}, {"cut", cut_}, {"broken", broken_}, {"failed", failed_}}});
+}
+
+}  // namespace kit
