@@ -38,7 +38,8 @@ int tool(int argc, char** argv) {
   bpf->rodata->with_queue = queue;
   bpf->rodata->per_disk = groups.per_disk;
   bpf->rodata->per_operation = groups.per_operation;
-  session.settle(bpf, kit::block_plan(bpf.object(), session, {.queue = queue, .disk = groups.disk}));
+  session.settle(
+      bpf, kit::block_plan(bpf.object(), session, {.queue = queue, .disks = groups.per_disk, .disk = groups.disk}));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
     auto all = report.entries<biolatency_key, biolatency_latencies>("latencies");

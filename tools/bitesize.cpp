@@ -41,7 +41,8 @@ int tool(int argc, char** argv) {
   kit::Skeleton<bitesize_bpf> bpf;
   bpf->rodata->per_disk = groups.per_disk;
   bpf->rodata->per_operation = groups.per_operation;
-  session.settle(bpf, kit::block_plan(bpf.object(), session, {.process = true, .disk = groups.disk}));
+  kit::BlockNeeds needs = {.process = true, .latency = false, .disks = groups.per_disk, .disk = groups.disk};
+  session.settle(bpf, kit::block_plan(bpf.object(), session, needs));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
     std::multimap<std::uint64_t, std::pair<Key, Sizes>, std::greater<>> largest_first;

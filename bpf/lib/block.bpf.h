@@ -23,6 +23,8 @@
 /* Read-only knobs, set by block_plan(). */
 const volatile bool block_submitters; /* a program tells who submits */
 const volatile bool block_filtered; /* I/O of an unknown process is not wanted */
+const volatile bool block_timed; /* when it was submitted and issued is asked for; else only how large it was */
+const volatile bool block_disks; /* which disk it is of is asked for */
 const volatile bool block_merges; /* bios that are in the request besides the first are counted */
 const volatile bool block_queue_first; /* the tracepoints' first argument is a request_queue (before a54895fa, 5.11) */
 const volatile bool block_bio_queue_first; /* the same of those of bios (before e8a676d61c07 and its kin, 5.12) */
@@ -41,7 +43,7 @@ struct block_io {
 	__u64 sector; /* of 512 bytes, on the whole disk */
 	__u32 bytes;
 	__u32 summed; /* bytes that partial completions told of */
-	__u32 disk; /* or partition: its number, as the kernel has it */
+	__u32 disk; /* or partition: its number, as the kernel has it; 0 if not asked for */
 	__u32 flags; /* cmd_flags or bi_opf: the operation is the lowest byte */
 	__u32 merges;
 	__u32 state;
@@ -205,10 +207,12 @@ static __always_inline int block_submitted(__u64 key)
 	ids = filter_ids_of_current(task);
 	io->pid = ids.pid;
 	io->tid = ids.tid;
-	bpf_get_current_comm(io->comm, sizeof(io->comm));
+	current_comm(task, io->comm);
 	io->issued = 0;
+	io->summed = 0;
 	io->state = BLOCK_KNOWN;
-	io->queued = bpf_ktime_get_ns();
+	if (block_timed)
+		io->queued = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -281,18 +285,15 @@ static __always_inline struct block_io *block_find_submitter(struct request *rq,
 /* Whether --disk is this, or the disk that this is a partition of. */
 static __always_inline bool block_disk_wanted(struct request *rq, __u32 partition, const bool typed)
 {
-	if (!block_only)
-		return true;
-	return (block_only_partition ? partition : block_disk(rq, typed)) == block_only;
+	return !block_only || (block_only_partition ? partition : block_disk(rq, typed)) == block_only;
 }
 
-/* It goes to the device; a second time if the device had no room, or did only part of it. */
-static __always_inline int block_issued(struct request *rq, const bool typed)
+/* What is known of a request that shows itself; NULL if it is not wanted. */
+static __always_inline struct block_io *block_wanted(struct request *rq, __u32 flags, const bool typed)
 {
-	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), bytes = BLOCK_READ_OF(typed, rq, __data_len);
-	__u64 sector = BLOCK_READ_OF(typed, rq, __sector), key = (__u64)rq;
+	__u64 key = (__u64)rq;
 	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
-	__u32 disk;
+	__u32 disk = 0;
 
 	if (block_submitters && (!io || !io->state || (io->state & BLOCK_ENDED))) {
 		struct block_io *found = block_find_submitter(rq, flags & 0xff);
@@ -302,15 +303,28 @@ static __always_inline int block_issued(struct request *rq, const bool typed)
 		io = found ? found : io;
 	}
 	if (block_filtered && (!io || !(io->state & BLOCK_KNOWN)))
-		return 0;
-	disk = block_partition(rq, typed);
+		return NULL;
+	if (block_disks)
+		disk = block_partition(rq, typed);
 	if ((io && (io->state & BLOCK_UNWANTED)) || !block_disk_wanted(rq, disk, typed)) {
 		if (io)
 			io->issued = 0;
-		return 0;
+		return NULL;
 	}
 	if (!io)
 		io = block_entry(key);
+	if (io)
+		io->disk = disk;
+	return io;
+}
+
+/* It goes to the device; a second time if the device had no room, or did only part of it. */
+static __always_inline int block_issued(struct request *rq, const bool typed)
+{
+	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), bytes = BLOCK_READ_OF(typed, rq, __data_len);
+	struct block_io *io = block_wanted(rq, flags, typed);
+	__u64 sector = BLOCK_READ_OF(typed, rq, __sector);
+
 	if (!io)
 		return 0;
 	/* What is left of the same I/O: its first start stays. A start whose end nobody saw is of another place. */
@@ -319,7 +333,6 @@ static __always_inline int block_issued(struct request *rq, const bool typed)
 	io->sector = sector;
 	io->bytes = bytes;
 	io->summed = 0;
-	io->disk = disk;
 	io->flags = flags;
 	if (block_merges)
 		io->merges = block_count_merges(rq);
@@ -329,8 +342,9 @@ static __always_inline int block_issued(struct request *rq, const bool typed)
 
 static __always_inline void block_ended(struct block_io *io)
 {
-	on_block_io(io, bpf_ktime_get_ns());
+	on_block_io(io, block_timed ? bpf_ktime_get_ns() : 0);
 	io->issued = 0;
+	io->summed = 0;
 	/* Not forgotten: a write that asked for flushes before and behind it names the process of the second, too. */
 	io->state |= BLOCK_ENDED;
 }
@@ -346,9 +360,35 @@ static __always_inline int block_finished(struct request *rq)
 	return 0;
 }
 
+/*
+ * The same where only sizes are asked for: what its parts come to, without a look at its issue. A write without bytes
+ * was never issued: it asked for a flush, which has a request of its own, or is told of again when that is done.
+ */
+static __always_inline int block_sized(struct request *rq, __u32 bytes, const bool typed)
+{
+	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), left = BLOCK_READ_OF(typed, rq, __data_len);
+	struct block_io *io;
+
+	if (!left && (flags & 0xff) == BLOCK_WRITE)
+		return 0;
+	io = block_wanted(rq, flags, typed);
+	if (!io)
+		return 0;
+	io->summed += bytes;
+	if (bytes < left)
+		return 0;
+	io->bytes = io->summed;
+	io->flags = flags;
+	block_ended(io);
+	return 0;
+}
+
 /* Some of it is done: all, if that is as much as is left. */
 static __always_inline int block_completed(struct request *rq, __u32 bytes, const bool typed)
 {
+	if (!block_timed)
+		return block_sized(rq, bytes, typed);
+
 	__u64 key = (__u64)rq;
 	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
 
@@ -401,17 +441,21 @@ static __always_inline __u64 block_bio_numbers(struct bio *bio, const bool typed
 static __always_inline int block_bio_queued(struct bio *bio, const bool typed)
 {
 	__u64 key = (__u64)bio, numbers = block_bio_numbers(bio, typed);
+	struct task_struct *task;
 	struct block_io io = {};
 	struct filter_ids ids;
 
-	if (!numbers || !filter_current())
+	if (!numbers)
+		return 0;
+	task = current_task();
+	if (!filter_current_task(task))
 		return 0;
 	if (block_only && (block_only_partition ? (__u32)numbers : numbers >> 32) != block_only)
 		return 0;
-	ids = filter_current_ids();
+	ids = filter_ids_of_current(task);
 	io.pid = ids.pid;
 	io.tid = ids.tid;
-	bpf_get_current_comm(io.comm, sizeof(io.comm));
+	current_comm(task, io.comm);
 	io.state = BLOCK_KNOWN;
 	io.sector = BPF_CORE_READ(bio, bi_iter.bi_sector);
 	io.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
@@ -432,6 +476,18 @@ static __always_inline int block_bio_ended(struct bio *bio)
 	if (io->issued)
 		on_block_io(io, bpf_ktime_get_ns());
 	bpf_map_delete_elem(&block_ios, &key);
+	return 0;
+}
+
+/*
+ * Where no disk takes bios as they are, nobody looks when bios are queued, which would cost every I/O of the machine.
+ * Their end is told of only if they were not made into requests: by a disk that came later.
+ */
+LOST_COUNTER(disk_came_later);
+
+static __always_inline int block_bio_missed(void)
+{
+	count_lost(disk_came_later);
 	return 0;
 }
 
@@ -472,6 +528,7 @@ BLOCK_TRACEPOINT(done, block_io_done, block_finished((void *)ctx[0]))
 BLOCK_TRACEPOINT(complete, block_rq_complete, block_completed((void *)ctx[0], ctx[2], typed))
 BLOCK_TRACEPOINT(bio_queue, block_bio_queue, block_bio_queued(block_argument(ctx, block_bio_queue_first), typed))
 BLOCK_TRACEPOINT(bio_complete, block_bio_complete, block_bio_ended((void *)ctx[1]))
+BLOCK_TRACEPOINT(bio_missed, block_bio_complete, block_bio_missed())
 
 SEC("?kprobe/blk_account_io_start")
 int BPF_KPROBE(block_submit_kprobe, struct request *rq)

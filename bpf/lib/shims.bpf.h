@@ -17,6 +17,17 @@ static __always_inline struct task_struct *current_task(void)
 #define current_read(task, member) \
 	(kernel_has_helper(get_current_task_btf) ? (task)->member : BPF_CORE_READ(task, member))
 
+/* The name of what current_task() returned, KIT_COMM_SIZE bytes of it. */
+static __always_inline void current_comm(struct task_struct *task, char *to)
+{
+	if (kernel_has_helper(get_current_task_btf)) {
+		((__u64 *)to)[0] = ((__u64 *)task->comm)[0];
+		((__u64 *)to)[1] = ((__u64 *)task->comm)[1];
+	} else {
+		bpf_get_current_comm(to, KIT_COMM_SIZE);
+	}
+}
+
 /* Since 6.1 (c54b5b8a4f0a) a cgroup's ancestors are pointers; before, from 4.18 on, they were ids. */
 struct cgroup___ids {
 	__u64 ancestor_ids[0];

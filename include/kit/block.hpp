@@ -32,9 +32,11 @@ struct BlockGroups {
 // What a tool wants to know of each I/O, besides what, where and how long.
 struct BlockNeeds {
   bool process = false;  // who submitted it
+  bool latency = true;   // when it was issued; a tool that asks only for sizes costs less
   bool queue = false;    // how long it waited before it was issued: the tool cannot do without
-  bool merges = false;
-  Disk disk;  // only of this one
+  bool merges = false;   // how many were joined to it
+  bool disks = true;     // which disk it is of
+  Disk disk;             // only of this one
 };
 
 // Sets the knobs of bpf/lib/block.bpf.h and gives the ways in which this kernel may show I/O.

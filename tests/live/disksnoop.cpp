@@ -211,6 +211,25 @@ TEST_CASE("zram, a disk without requests, under its name") {
   CHECK(reads.rows.size() == 50);
 }
 
+TEST_CASE("the first disk without requests, if it comes after the start: what it does is lost, not silent") {
+  NEEDS("root");
+  NEEDS("zram");
+  for (const char* tool : {"disksnoop", "biolatency", "bitesize"}) {
+    INFO(tool);
+    live::Tool running(tool, {});
+    live::ZramDisk disk;
+    auto before = disk.counts();
+    live::Process process(io(disk, {"write", "4096", "50"}));
+    CHECK(process.wait() == 0);
+    auto after = disk.counts();
+    live::Result result = running.stop();
+    INFO(result.out << result.err);
+    CHECK(result.end()["lost"]["disk_came_later"] == after.reads + after.writes - before.reads - before.writes);
+    // Started anew it sees them.
+    CHECK(live::trace(tool, {"--disk", disk.name()}, io(disk, {"read", "4096", "50"})).lost() == 0);
+  }
+}
+
 TEST_CASE("a device-mapper disk under its name, and the one beneath") {
   NEEDS("root");
   NEEDS("loop");

@@ -84,6 +84,15 @@ bool without_requests(std::uint32_t number) {
   return !fs::exists(folder + (is_partition(number) ? "/../mq" : "/mq"));
 }
 
+// Whether any disk does; one without a size, as zram makes them beforehand, does nothing yet.
+bool any_without_requests() {
+  for (const std::string& name : files_in("/sys/block")) {
+    std::uint32_t number = number_in("/sys/block/" + name);
+    if (number && without_requests(number) && read_line(cat("/sys/block/", name, "/size")) != "0") return true;
+  }
+  return false;
+}
+
 // "sda, sdb": what a disk lies on.
 std::string disks_beneath(std::uint32_t number) {
   std::string names;
@@ -142,6 +151,8 @@ void add_submit(AttachPlan& plan, const Programs& program, bool can_do_without) 
   if (can_do_without) plan.way("none", {}).misses("who submits, and the time until the issue");
 }
 
+constexpr const char* batches = "I/O that is completed in batches, as NVMe does";
+
 void add_requests(AttachPlan& plan, const Programs& program) {
   plan.event("issue")
       .way("btf", {program("issue_btf")})
@@ -154,22 +165,42 @@ void add_requests(AttachPlan& plan, const Programs& program) {
       .way("complete-raw", {program("complete_raw")})
       .way("account", {program("account_kprobe")});
   if (!has_function("blk_account_io_done")) plan.misses("I/O of disks that keep no statistics; flushes");
-  plan.way("kprobe", {program("end_kprobe")}, {program("update_kprobe")})
-      .misses("I/O that is completed in batches, as NVMe does");
+  plan.way("kprobe", {program("end_kprobe")}, {program("update_kprobe")}).misses(batches);
 }
 
-void add_bios(AttachPlan& plan, const Programs& program, const Disk& disk) {
-  bool needed = disk.number && without_requests(disk.number);
-  std::string event = "bios";
-  if (needed) {
-    std::string beneath = disks_beneath(disk.number);
-    event = cat("I/O of ", disk.name, ", which takes bios and no requests,",
-                beneath.empty() ? "" : cat(" (beneath it: ", beneath, ")"));
-  }
-  plan.event(event)
+// What was done of a request is told with each part, so that its issue says nothing new.
+void add_sizes(AttachPlan& plan, const Programs& program) {
+  plan.event("done")
+      .way("complete", {program("complete_btf")})
+      .way("complete-raw", {program("complete_raw")})
+      .way("kprobe", {program("update_kprobe")})
+      .misses(batches);
+}
+
+void add_bios(AttachPlan& plan, const Programs& program) {
+  plan.event("bios")
+      .way("btf", {program("bio_queue_btf"), program("bio_complete_btf")})
+      .way("raw", {program("bio_queue_raw"), program("bio_complete_raw")})
+      .way("none", {})
+      .misses("I/O of disks without requests (device-mapper, md, zram)");
+}
+
+// Of the disk that was named.
+void add_bios_of(AttachPlan& plan, const Programs& program, const Disk& disk) {
+  std::string beneath = disks_beneath(disk.number);
+  plan.event(cat("I/O of ", disk.name, ", which takes bios and no requests,",
+                 beneath.empty() ? "" : cat(" (beneath it: ", beneath, ")")))
       .way("btf", {program("bio_queue_btf"), program("bio_complete_btf")})
       .way("raw", {program("bio_queue_raw"), program("bio_complete_raw")});
-  if (!needed) plan.way("none", {}).misses("I/O of disks without requests (device-mapper, md, zram)");
+}
+
+// Where there is no such disk yet: only what one that comes later does is counted, as lost.
+void add_missed_bios(AttachPlan& plan, const Programs& program) {
+  plan.event("bios")
+      .way("later", {program("bio_missed_btf")})
+      .way("later-raw", {program("bio_missed_raw")})
+      .way("none", {})
+      .misses("I/O of disks without requests (device-mapper, md, zram), if such should come");
 }
 
 }  // namespace
@@ -200,6 +231,8 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   set_knob(object, "block_bio_queue_first", tracepoint_arguments("block_bio_queue") == 2);
   set_knob(object, "block_submitters", process);
   set_knob(object, "block_filtered", filtered);
+  set_knob(object, "block_timed", needs.latency);
+  set_knob(object, "block_disks", needs.disks || needs.disk.number);
   set_knob(object, "block_merges", needs.merges);
   set_knob(object, "block_only", needs.disk.number);
   set_knob(object, "block_only_partition", needs.disk.number && is_partition(needs.disk.number));
@@ -207,9 +240,13 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
 
   AttachPlan plan;
   Programs program{object};
+  if (needs.disk.number && without_requests(needs.disk.number)) {
+    add_bios_of(plan, program, needs.disk);
+    return plan;
+  }
   if (process) add_submit(plan, program, !filtered && !needs.queue);
-  add_requests(plan, program);
-  add_bios(plan, program, needs.disk);
+  needs.latency ? add_requests(plan, program) : add_sizes(plan, program);
+  if (!needs.disk.number) any_without_requests() ? add_bios(plan, program) : add_missed_bios(plan, program);
   return plan;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// reads N DISK DEPTH: reads N blocks of 4 KiB past the page cache, DEPTH at a time. Prints the nanoseconds that one took.
+// reads N DISK DEPTH: reads N blocks of 4 KiB past the page cache, DEPTH at a time. Prints the nanoseconds that one
+// took.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/aio_abi.h>
