@@ -172,14 +172,16 @@ std::string lacks_device_mapper() {
   return access("/dev/mapper/control", R_OK | W_OK) == 0 ? "" : because("there is no device-mapper");
 }
 
+std::string lacks_pahole() {
+  return access("/usr/bin/pahole", X_OK) == 0 ? "" : "there is no pahole (Debian's package dwarves)";
+}
+
 const std::map<std::string_view, std::string (*)()> features = {
-    {"root", lacks_root},         {"bpf", lacks_bpf},
-    {"btf", lacks_btf},           {"kprobe", lacks_kprobe},
-    {"fentry", lacks_fentry},     {"tracefs", lacks_tracefs},
-    {"loop", lacks_loop},         {"cgroup2", lacks_cgroup2},
-    {"compat32", lacks_compat32}, {"userns", lacks_userns},
-    {"pidns", lacks_pidns},       {"syscall_tracepoints", lacks_syscall_tracepoints},
-    {"zram", lacks_zram},         {"device-mapper", lacks_device_mapper},
+    {"root", lacks_root},     {"bpf", lacks_bpf},         {"btf", lacks_btf},
+    {"kprobe", lacks_kprobe}, {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
+    {"loop", lacks_loop},     {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
+    {"userns", lacks_userns}, {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
+    {"pahole", lacks_pahole}, {"zram", lacks_zram},       {"device-mapper", lacks_device_mapper},
 };
 
 fs::path own_place() { return fs::read_symlink("/proc/self/exe").parent_path(); }

@@ -11,7 +11,7 @@ namespace {
 const std::map<char, std::string> letters = {
     {'O', "per-operation"}, {'Q', "queue"},       {'?', "help"},        {'D', "per-disk"}, {'K', "kernel-stacks"},
     {'L', "latency"},       {'P', "per-process"}, {'U', "user-stacks"}, {'V', "version"},  {'a', "all"},
-    {'d', "duration"},      {'i', "interval"},    {'n', "count"},       {'o', "output"},   {'p', "pid"},
+    {'d', "duration"},      {'i', "interval"}, {'m', "module"},    {'n', "count"},       {'o', "output"},   {'p', "pid"},
     {'t', "tid"},           {'u', "user"},        {'v', "verbose"},     {'x', "failed"},   {'C', "cpu"},
 };
 

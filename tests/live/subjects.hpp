@@ -75,19 +75,21 @@ inline const std::vector<Subject>& subjects() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "bitesize",    "disksnoop", "doctor",    "probes",
-                                              "taskswitch", "strlencount", "usdtsnoop", "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency", "bitesize",   "disksnoop",   "doctor",    "probes",
+                                              "structof",   "taskswitch", "strlencount", "usdtsnoop", "vfslatency"};
   return tools;
 }
 
 // What a tool must be told before it can say what else is wrong: most nothing.
 inline Words least(const std::string& tool) {
-  return tool == "usdtsnoop" ? Words{test::trigger_path("marks"), "test:values"} : Words{};
+  if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
+  if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
+  return {};
 }
 
 // Tools that attach to nothing and so need no capability.
 inline const std::set<std::string>& lists() {
-  static const std::set<std::string> tools = {"doctor", "probes"};
+  static const std::set<std::string> tools = {"doctor", "probes", "structof"};
   return tools;
 }
 

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <tuple>
-#include <cstdarg>
-#include <cstdio>
 #include <filesystem>
 #include <set>
 
+#include "declarations.hpp"
 #include "kit/failure.hpp"
 #include "kit/handle.hpp"
 #include "kit/kernel.hpp"
@@ -25,44 +24,6 @@ constexpr const char* kernel_types = "/sys/kernel/btf/vmlinux";
 bool by_name(const ListedProbe& a, const ListedProbe& b) {
   return std::tie(a.name, a.place) < std::tie(b.name, b.place);
 }
-
-// Declarations in C of a BTF's types.
-class Declarations {
- public:
-  explicit Declarations(const btf* types) : types_(types), dump_(btf_dump__new(types, take, this, nullptr)) {}
-  Declarations(const Declarations&) = delete;
-  ~Declarations() { btf_dump__free(dump_); }
-
-  std::string of(std::uint32_t type, const char* name) {
-    if (type == 0) return cat("void", *name ? " " : "", name);
-    text_.clear();
-    LIBBPF_OPTS(btf_dump_emit_type_decl_opts, options);
-    options.field_name = name;
-    if (btf_dump__emit_type_decl(dump_, type, &options) != 0) return cat("? ", name);
-    return text_;
-  }
-  // Those of a function's parameters from `first` on, each ended by a NUL.
-  std::string parameters(const btf_type* prototype, int first) {
-    std::string all;
-    for (int i = first; i < btf_vlen(prototype); i++) {
-      const btf_param& one = btf_params(prototype)[i];
-      bool rest = one.type == 0 && one.name_off == 0;
-      all += cat(rest ? "..." : of(one.type, btf__name_by_offset(types_, one.name_off)), '\0');
-    }
-    return all;
-  }
-
- private:
-  static void take(void* self, const char* format, va_list arguments) {
-    char piece[512];
-    int size = std::vsnprintf(piece, sizeof piece, format, arguments);
-    static_cast<Declarations*>(self)->text_.append(piece, std::clamp<std::size_t>(size, 0, sizeof piece - 1));
-  }
-
-  const btf* types_;
-  btf_dump* dump_;
-  std::string text_;
-};
 
 Btf kernel_btf() {
   Btf types(btf__parse(kernel_types, nullptr));
