@@ -4,9 +4,12 @@
 #include <bpf/btf.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <gelf.h>
 
+#include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -260,27 +263,58 @@ Btf convert(Dwarf* debug) {
   return types;
 }
 
-struct EndDwfl {
-  void operator()(Dwfl* session) const { dwfl_end(session); }
+struct End {
+  void operator()(Elf* file) const { elf_end(file); }
+  void operator()(Dwarf* debug) const { dwarf_end(debug); }
 };
+
+// How many bytes a relocation writes; 0: of no kind that debug information has.
+std::size_t width_of(unsigned machine, std::uint64_t type) {
+  bool wide = machine == EM_X86_64 ? type == R_X86_64_64 : type == R_AARCH64_ABS64;
+  bool narrow = machine == EM_X86_64 ? type == R_X86_64_32 || type == R_X86_64_32S : type == R_AARCH64_ABS32;
+  return wide ? 8 : narrow ? 4 : 0;
+}
+
+// Writes into the debug sections of an object file, in memory, what the linker would have. (libdwfl does so, too, but
+// brings with it a client that loads libraries, which no static program should.)
+void relocate(Elf* file) {
+  GElf_Ehdr header;
+  std::size_t names;
+  if (!gelf_getehdr(file, &header) || header.e_type != ET_REL || elf_getshdrstrndx(file, &names) != 0) return;
+  for (Elf_Scn* one = nullptr; (one = elf_nextscn(file, one));) {
+    GElf_Shdr table, target;
+    if (!gelf_getshdr(one, &table) || table.sh_type != SHT_RELA) continue;
+    Elf_Scn* section = elf_getscn(file, table.sh_info);
+    const char* name = section && gelf_getshdr(section, &target) ? elf_strptr(file, names, target.sh_name) : nullptr;
+    if (!name || !std::string_view(name).starts_with(".debug_")) continue;
+    Elf_Data *data = elf_rawdata(section, nullptr), *entries = elf_getdata(one, nullptr);
+    Elf_Data* symbols = elf_getdata(elf_getscn(file, table.sh_link), nullptr);
+    GElf_Rela entry;
+    GElf_Sym symbol;
+    for (int i = 0; data && entries && symbols && gelf_getrela(entries, i, &entry); i++) {
+      std::size_t width = width_of(header.e_machine, GELF_R_TYPE(entry.r_info));
+      if (!gelf_getsym(symbols, static_cast<int>(GELF_R_SYM(entry.r_info)), &symbol)) continue;
+      std::uint64_t value = symbol.st_value + static_cast<std::uint64_t>(entry.r_addend);
+      if (width && entry.r_offset + width <= data->d_size)
+        std::memcpy(static_cast<char*>(data->d_buf) + entry.r_offset, &value, width);
+    }
+  }
+}
 
 }  // namespace
 
 Btf dwarf_types(const std::string& path) {
-  static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_build_id_find_elf,
-                                           .find_debuginfo = dwfl_standard_find_debuginfo,
-                                           .section_address = dwfl_offline_section_address,
-                                           .debuginfo_path = nullptr};
-  std::unique_ptr<Dwfl, EndDwfl> session(dwfl_begin(&callbacks));
-  Dwfl_Module* module = session ? dwfl_report_offline(session.get(), "", path.c_str(), -1) : nullptr;
-  if (!module) return nullptr;
-  dwfl_report_end(session.get(), nullptr, nullptr);
-  Dwarf_Addr bias;
-  Dwarf* debug = dwfl_module_getdwarf(module, &bias);
+  elf_version(EV_CURRENT);
+  Fd descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A private copy, which relocations may change.
+  std::unique_ptr<Elf, End> file(elf_begin(descriptor.get(), ELF_C_READ_MMAP_PRIVATE, nullptr));
+  if (!file) return nullptr;
+  relocate(file.get());
+  std::unique_ptr<Dwarf, End> debug(dwarf_begin_elf(file.get(), DWARF_C_READ, nullptr));
   if (!debug) return nullptr;
-  Btf types = convert(debug);
+  Btf types = convert(debug.get());
   // Where they cannot be joined, each unit's stay.
-  if (types && btf__dedup(types.get(), nullptr) != 0) types = convert(debug);
+  if (types && btf__dedup(types.get(), nullptr) != 0) types = convert(debug.get());
   return types;
 }
 
