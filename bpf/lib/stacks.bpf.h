@@ -22,9 +22,12 @@ SWAPPED_MAP(stacks, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct kit_stac
 LOST_COUNTER(map_full__stacks);
 
 /*
- * Where a stack is walked to. A program that can be interrupted there by itself or by its like (a uprobe, fentry: they
- * are only kept on their CPU) claims one of several places first; one in a classic tracepoint, kprobe, perf event or in
- * the scheduler cannot be.
+ * Where a stack is walked to: several places on each CPU, since another program, or the same one for another task, may
+ * begin a stack on a CPU where one is being taken. Which of them can, by what they are attached to:
+ *  - in the scheduler, and at perf events of CPUs: nothing like them can come between; they take place 0 unasked;
+ *  - kprobes, classic tracepoints: an interrupt's would (until bpf_prog_active keeps it from running, then it is
+ *    counted as skipped); raw and BTF tracepoints: an interrupt's, which nothing counts;
+ *  - fentry, fexit (5.12 on) and uprobes (6.0 on): another task's, too, since they are only kept on their CPU.
  */
 #define STACKS_PLACES 4
 struct {
@@ -33,6 +36,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct kit_stack);
 } stacks_scratch SEC(".maps");
+
+/*
+ * Which places are taken, by CPU * STACKS_PLACES + place: an entry that is there. BPF_NOEXIST makes the claim one step
+ * that nothing comes between; comparing and exchanging would, too, but needs 5.12. kit::Stacks sets the size.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STACKS_PLACES);
+	__type(key, __u32);
+	__type(value, __u8);
+} stacks_claims SEC(".maps");
+
+LOST_COUNTER(stacks_busy);
 
 /* Processes whose mappings are to be read, and how many of their stacks were seen when that was last said. */
 struct {
@@ -150,10 +166,31 @@ lost:
 	return false;
 }
 
-/* For programs that nothing like them can interrupt. */
+/* For programs in the scheduler and at perf events of CPUs, which nothing like them can come between. */
 static __always_inline bool stacks_take(void *ctx, struct kit_stacks *into, __u64 flags)
 {
 	return stacks_take_at(ctx, into, flags, 0);
+}
+
+/* For programs that are attached anywhere else. All places taken: false, and counted. */
+static __always_inline bool stacks_take_anywhere(void *ctx, struct kit_stacks *into, __u64 flags)
+{
+	__u32 first = bpf_get_smp_processor_id() * STACKS_PLACES;
+	__u8 taken = 1;
+	bool whole;
+
+#pragma clang loop unroll(disable)
+	for (__u32 place = 0; place < STACKS_PLACES; place++) {
+		__u32 claim = first + place;
+
+		if (bpf_map_update_elem(&stacks_claims, &claim, &taken, BPF_NOEXIST))
+			continue;
+		whole = stacks_take_at(ctx, into, flags, place);
+		bpf_map_delete_elem(&stacks_claims, &claim);
+		return whole;
+	}
+	count_lost(stacks_busy);
+	return false;
 }
 
 #endif

@@ -33,6 +33,11 @@ void read_losses(bpf_object* object, Losses& lost);
 // loaded; nothing where this kernel keeps no such count.
 std::optional<std::uint64_t> skipped_runs(bpf_object* object);
 
+// Since 6.1 a growing hash map takes its entries from a store on each CPU, which begins with only one where entries are
+// large and is refilled when interrupts are next let in: too late for the second of a moment's two stacks. One entry
+// put in and taken out fills it. After load, before programs are attached.
+void fill_stores(bpf_object* object);
+
 // Leaves out maps that the programs, as their knobs are set, do not use. They take no time and no memory then.
 void leave_out(bool unused, std::initializer_list<bpf_map*> maps);
 

@@ -60,6 +60,7 @@ class Stacks {
   std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);
   void keep_names(const std::vector<RawEntry>& entries);
   void count(const Wanted& one);
+  bool reaches_beginning(std::uint32_t pid, const std::vector<std::uint64_t>& frames) const;
   void append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) const;
   std::string_view text(std::string_view text);
 

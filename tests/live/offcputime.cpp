@@ -1,41 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // offcputime: threads that sleep, wait for a lock and read a slow pipe for known times.
-#include "harness.hpp"
+#include "waits.hpp"
 
 using live::Json;
 using live::Words;
-
-namespace {
-
-Json said(const live::Result& result) {
-  std::size_t at = result.err.find("{\"sleeping\"");
-  if (at == result.err.npos) throw std::runtime_error("the program did not say what it did: " + result.err);
-  return Json::parse(result.err.substr(at, result.err.find('\n', at) - at));
-}
-
-bool has(const Json& row, const std::string& function) {
-  for (const Json& frame : row["stack"])
-    if (frame["name"] == function) return true;
-  return false;
-}
-
-double total(const std::vector<Json>& rows, const std::string& function) {
-  double sum = 0;
-  for (const Json& row : rows)
-    if (has(row, function)) sum += row["total_ns"].get<double>();
-  return sum;
-}
-
-}  // namespace
 
 TEST_CASE("times off CPU are those that were waited, under the functions that waited") {
   NEEDS("root");
   live::Result result = live::trace("offcputime", {"--state", "S"}, live::trigger("waits", {"700"}));
   INFO(result.err);
-  Json truth = said(result);
+  Json truth = live::waits_said(result);
   for (const char* thread : {"sleeping", "locking", "reading"}) {
     double made = truth[thread].get<double>(),
-           shown = total(result.rows({{"comm", thread}}), std::string("wait_") + thread);
+           shown = live::total_ns(result.rows({{"comm", thread}}), std::string("wait_") + thread);
     INFO(thread << ": " << shown << " ns shown, " << made << " ns made");
     CHECK(std::abs(shown - made) <= made * 0.02);
   }
@@ -60,11 +37,12 @@ TEST_CASE("what is still off CPU at the end is counted up to then") {
 TEST_CASE("times are filtered by length and state") {
   NEEDS("root");
   Words waits = live::trigger("waits", {"200"});
-  CHECK(total(live::trace("offcputime", {"--min", "500ms"}, waits).rows(), "wait_sleeping") == 0);
-  CHECK(total(live::trace("offcputime", {"--max", "100ms"}, waits).rows(), "wait_sleeping") == 0);
-  CHECK(total(live::trace("offcputime", {"--min", "150ms", "--max", "900ms"}, waits).rows(), "wait_sleeping") > 1.9e8);
-  CHECK(total(live::trace("offcputime", {"--state", "D"}, waits).rows(), "wait_sleeping") == 0);
-  CHECK(total(live::trace("offcputime", {"--state", "R"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::total_ns(live::trace("offcputime", {"--min", "500ms"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::total_ns(live::trace("offcputime", {"--max", "100ms"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::total_ns(live::trace("offcputime", {"--min", "150ms", "--max", "900ms"}, waits).rows(), "wait_sleeping") >
+        1.9e8);
+  CHECK(live::total_ns(live::trace("offcputime", {"--state", "D"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::total_ns(live::trace("offcputime", {"--state", "R"}, waits).rows(), "wait_sleeping") == 0);
   CHECK(live::run("offcputime", {"--state", "Q"}).status == 64);
   CHECK(live::run("offcputime", {"--min", "5"}).status == 64);
 }

@@ -20,7 +20,7 @@ bool gone(int pid) {
   return false;
 }
 
-bool streams(const Subject& subject) { return subject.tool != "syscount"; }
+bool streams(const Subject& subject) { return !subject.counts; }
 
 // All switches that a process's threads made because they had nothing to do.
 long wake_ups(int pid) {

@@ -68,6 +68,8 @@ inline const std::vector<Subject>& subjects() {
        7,
        {{"tracepoints"}, {"btf"}, {"raw"}}},
       {"offcputime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
+      {"offwaketime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
+      {"wakeuptime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"profile", "calls", {"getppid", "3000000"}, {}, "pid", 1, {{"clock"}}, true, true},
   };
   return all;
@@ -75,8 +77,9 @@ inline const std::vector<Subject>& subjects() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "bitesize",   "disksnoop",   "doctor",    "probes",
-                                              "structof",   "taskswitch", "strlencount", "usdtsnoop", "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency",  "bitesize",  "disksnoop", "doctor",
+                                              "probes",      "structof",  "symbolize", "taskswitch",
+                                              "strlencount", "usdtsnoop", "vfslatency"};
   return tools;
 }
 
@@ -89,7 +92,7 @@ inline Words least(const std::string& tool) {
 
 // Tools that attach to nothing and so need no capability.
 inline const std::set<std::string>& lists() {
-  static const std::set<std::string> tools = {"doctor", "probes", "structof"};
+  static const std::set<std::string> tools = {"doctor", "probes", "structof", "symbolize"};
   return tools;
 }
 

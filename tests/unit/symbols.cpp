@@ -13,6 +13,7 @@
 #include "case.hpp"
 #include "demangle.hpp"
 #include "elf_symbols.hpp"
+#include "frame_text.hpp"
 #include "kallsyms.hpp"
 #include "processes.hpp"
 
@@ -165,6 +166,24 @@ TEST_CASE("kallsyms names the kernel, its modules and BPF programs") {
   REQUIRE(symbols.find(0xffffffffc0100004, found));
   CHECK(found.module == "bpf");
   CHECK(blazesym::KernelSymbols("0000000000000000 T _stext\n").hidden());
+}
+
+TEST_CASE("frames without names are read back from text") {
+  auto frame = blazesym::parse_frame("    0x1f (/usr/bin/a (b)) build id 0123ab [stripped]");
+  REQUIRE(frame);
+  CHECK(frame->address == 0x1f);
+  CHECK(frame->module == "/usr/bin/a (b)");
+  CHECK(frame->build_id == "0123ab");
+  frame = blazesym::parse_frame("/lib/libc++.so+0x10 (0123ab)\r");
+  REQUIRE(frame);
+  CHECK(frame->module == "/lib/libc++.so");
+  CHECK(frame->address == 0x10);
+  CHECK(frame->build_id == "0123ab");
+  frame = blazesym::parse_frame("ffffffff81000000 ([kernel]) [not permitted]");
+  REQUIRE(frame);
+  CHECK(frame->module.empty());
+  for (const char* none : {"", " ", "main", "0x", "a+x", "+", "+1", "(", ") (", "10000000000000000"})
+    CHECK_FALSE(blazesym::parse_frame(none));
 }
 
 TEST_CASE("names are shown as their language writes them") {

@@ -30,7 +30,8 @@ int run_tool(const char* name, int (*tool)(int, char**), int argc, char** argv) 
   try {
     return tool(argc, argv);
   } catch (const Finished& finished) {
-    return std::fflush(stdout) == 0 ? static_cast<int>(finished.code) : static_cast<int>(Exit::failed);
+    bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);  // what is long was written in parts
+    return static_cast<int>(written ? finished.code : Exit::failed);
   } catch (const Failure& failure) {
     std::fprintf(stderr, "%s: %s\n", name, failure.what());
     return static_cast<int>(failure.code());

@@ -3,10 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <sched.h>
 
 #include <cstddef>
 #include <string_view>
 
+#include "kit/kernel.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -117,6 +119,31 @@ std::optional<std::uint64_t> skipped_runs(bpf_object* object) {
 void leave_out(bool unused, std::initializer_list<bpf_map*> maps) {
   for (bpf_map* map : maps)
     if (unused && map) bpf_map__set_autocreate(map, false);
+}
+
+void fill_stores(bpf_object* object) {
+  constexpr std::uint32_t large = 256;  // bytes, from which a store begins with one entry (prefill_mem_cache())
+  cpu_set_t before, one;
+  if (sched_getaffinity(0, sizeof before, &before) != 0) return;
+  std::vector<bpf_map*> growing;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_HASH && (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) &&
+        bpf_map__key_size(map) + bpf_map__value_size(map) > large)
+      growing.push_back(map);
+  }
+  for (int cpu : online_cpus()) {
+    if (growing.empty() || cpu >= CPU_SETSIZE) break;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0) continue;
+    for (bpf_map* each : growing) {
+      std::vector<std::byte> key(bpf_map__key_size(each)), value(bpf_map__value_size(each));
+      if (bpf_map_update_elem(bpf_map__fd(each), key.data(), value.data(), BPF_ANY) == 0)
+        bpf_map_delete_elem(bpf_map__fd(each), key.data());
+    }
+  }
+  sched_setaffinity(0, sizeof before, &before);
 }
 
 std::uint64_t layout_hash(bpf_object* object, const std::string& prefix) {

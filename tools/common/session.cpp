@@ -320,6 +320,7 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
     throw Failure(Exit::unsupported,
                   cat(lockdown(), "this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
   }
+  fill_stores(object);
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
     for (const Part& part : event->parts)  // a tool attaches its own probes and samplers

@@ -184,10 +184,12 @@ class TextSink : public Sink {
       out += cells.back().text();
       return;
     }
+    bool stacks = false;
     for (std::size_t i = 0; i < all.size(); i++) {
       if (!shown(all[i])) continue;
       cell_.clear();
       if (cells[i].kind == Kind::stack) {
+        if (std::exchange(stacks, true)) out += cat("\n    -- ", all[i].heading);
         append_stack(out, *cells[i].frames);
         continue;
       }

@@ -2,7 +2,6 @@
 #include "kit/stacks.hpp"
 
 #include <bpf/bpf.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cstring>
@@ -38,6 +37,14 @@ bool is_beginning(std::string_view name) {
          name.starts_with("__libc_start_main_");
 }
 
+// The first function of a program or a thread that is called by nothing: what the walk found beyond is no frame, but
+// what a C library without frame pointers happened to have on its stack.
+bool is_first(std::string_view name) {
+  name = name.substr(0, name.find('@'));
+  return name == "_start" || name == "start_thread" || name == "runtime.goexit" ||
+         name.starts_with("__libc_start_call_main") || name.starts_with("__libc_start_main");
+}
+
 // What lies between an event in the kernel and our own program, which walks the stack: not part of the story.
 bool is_tracing(const StackFrame& frame) {
   return frame.module == "[bpf]" || frame.name.starts_with("bpf_trace_run") || frame.name.starts_with("__bpf_trace_") ||
@@ -54,27 +61,6 @@ void drop_tracing(Stack& stack) {
     stack.erase(stack.begin(), stack.begin() + static_cast<std::ptrdiff_t>(i) + 1);
     return;
   }
-}
-
-// Since 6.1 a growing hash map takes its entries from a store on each CPU, which begins with one entry of this size and
-// is refilled when interrupts are next let in: too late for the second of a moment's two stacks. One entry put in and
-// taken out fills it.
-void fill_stores(bpf_object* object) {
-  cpu_set_t before, one;
-  kit_stack_id id{1, 0};
-  auto stack = std::make_unique<kit_stack>();
-  if (sched_getaffinity(0, sizeof before, &before) != 0) return;
-  for (int cpu : online_cpus()) {
-    CPU_ZERO(&one);
-    if (cpu >= CPU_SETSIZE) break;
-    CPU_SET(cpu, &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0) continue;
-    for (const char* name : {"stacks_first", "stacks_second"}) {
-      int map = bpf_map__fd(bpf_object__find_map_by_name(object, name));
-      if (bpf_map_update_elem(map, &id, stack.get(), BPF_ANY) == 0) bpf_map_delete_elem(map, &id);
-    }
-  }
-  sched_setaffinity(0, sizeof before, &before);
 }
 
 StackFrame::Kind kind_of(const blazesym::Symbol& symbol) {
@@ -143,12 +129,15 @@ void Stacks::prepare(bpf_object* object) {
   for (const char* name : {"stacks_first", "stacks_second"})
     if (bpf_map* map = most_ ? bpf_object__find_map_by_name(object, name) : nullptr)
       bpf_map__set_max_entries(map, most_.value);
+  // A place is taken by an entry, of which the kernel keeps one more for each CPU.
+  bpf_map* claims = bpf_object__find_map_by_name(object, "stacks_claims");
+  auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
+  bpf_map__set_max_entries(claims, bpf_map__max_entries(claims) * cpus);
 }
 
 void Stacks::follow(Session& session, bpf_object* object) {
   if (session.replaying()) return;
   symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
-  fill_stores(object);
   bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
   news_.emplace(bpf_map__fd(ring), bpf_map__max_entries(ring));
   session.watch(bpf_map__fd(ring), [this] {
@@ -237,6 +226,16 @@ void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
   for (const Wanted& one : wanted) count(one);
 }
 
+bool Stacks::reaches_beginning(std::uint32_t pid, const std::vector<std::uint64_t>& frames) const {
+  for (std::size_t i = 0; i < frames.size(); i++) {
+    auto found = names_.find({frames[i] - (i > 0), pid});
+    if (found == names_.end() || found->second.empty()) continue;
+    std::string_view name = found->second.back().name;
+    if (is_first(name) || (i + 1 == frames.size() && is_beginning(name))) return true;
+  }
+  return false;
+}
+
 // A user stack that was not cut and yet does not reach a thread's beginning was lost by the walk on its way: code
 // without frame pointers.
 void Stacks::count(const Wanted& one) {
@@ -253,8 +252,7 @@ void Stacks::count(const Wanted& one) {
     } else if (id == &one.stacks.kernel) {
       complete_++;
     } else {
-      auto last = names_.find({found->second.back() - (found->second.size() > 1), one.pid});
-      bool whole = last != names_.end() && !last->second.empty() && is_beginning(last->second.back().name);
+      bool whole = reaches_beginning(one.pid, found->second);
       (whole ? complete_ : broken_)++;
     }
   }
@@ -267,13 +265,17 @@ void Stacks::append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) con
     stack.push_back({.reason = id.low == 0 ? "could not be walked" : "its stack was not read"});
     return;
   }
+  bool first = false;
   for (std::size_t i = 0; i < found->second.size(); i++) {
     std::uint64_t address = found->second[i] - (i > 0);
     auto frames = names_.find({address, pid});
-    if (frames == names_.end() || frames->second.empty())
-      stack.push_back({.address = address, .reason = "not looked up"});
-    else
+    bool named = frames != names_.end() && !frames->second.empty();
+    if (first && !(named && is_beginning(frames->second.back().name))) return;
+    first = first || (named && is_first(frames->second.back().name));
+    if (named)
       stack.insert(stack.end(), frames->second.begin(), frames->second.end());
+    else
+      stack.push_back({.address = address, .reason = "not looked up"});
   }
 }
 
