@@ -57,8 +57,11 @@ std::string write_chrome(const Picture& whole) {
   auto separate = [&out] {
     if (out.back() != '[') out += ",\n";
   };
+  std::set<std::pair<std::uint32_t, std::uint32_t>> tracks;
   for (const auto& [thread, stacks] : by_thread(picture)) {
     auto [pid, tid, comm] = thread;
+    // Threads that were not told apart have one number and many names; viewers lay what has one number on one track.
+    while (!tracks.emplace(pid, tid).second) tid++;
     std::string where = cat("\"pid\":", pid, ",\"tid\":", tid);
     separate();
     out += cat("{\"name\":\"thread_name\",\"ph\":\"M\",", where, ",\"args\":{\"name\":", quoted(comm), "}}");
