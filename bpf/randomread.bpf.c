@@ -2,6 +2,7 @@
 /* A record for each getrandom and each read of /dev/urandom and /dev/random, made when it returns. The tracepoint
  * random:urandom_read, gone since 5.18, told the bytes that were asked for and not of which device: the functions that
  * read the devices are there before and after, and tell both. */
+#include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/stream.bpf.h"
@@ -15,20 +16,15 @@ const volatile __u32 only_source; /* enum randomread_source; RANDOMREAD_SOURCES:
 static __always_inline int record_read(__u32 source, long result)
 {
 	struct randomread_record *record;
-	struct filter_ids ids;
 
 	if ((only_source != RANDOMREAD_SOURCES && source != only_source) || !filter_current())
 		return 0;
 	record = stream_reserve(struct randomread_record, 0, 0);
 	if (!record)
 		return 0;
-	ids = filter_current_ids();
-	record->pid = ids.pid;
-	record->tid = ids.tid;
-	record->uid = bpf_get_current_uid_gid();
+	filter_tell_current(record);
 	record->source = source;
 	record->result = result;
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	stream_submit(record);
 	return 0;
 }
@@ -89,40 +85,26 @@ enum {
 	NR_COMPAT_GETRANDOM = 355
 };
 #endif
-#define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit; readv and preadv others, which are left out */
 
-static __always_inline bool is_read(const __s32 *reads, __s32 number)
-{
-	bool found = false;
-
-#pragma clang loop unroll(full)
-	for (int i = 0; i < READS; i++)
-		found |= number == reads[i];
-	return found;
-}
-
-/* drivers/char/mem.c: character devices 1:8 and 1:9; a dev_t has 20 bits for the minor number. */
-#define RANDOM_DEVICE  (1 << 20 | 8)
-#define URANDOM_DEVICE (1 << 20 | 9)
-#define S_IFMT	       0170000
-#define S_IFCHR	       0020000
+/* drivers/char/mem.c */
+#define RANDOM_DEVICE  (1 << PATH_MINOR_BITS | 8)
+#define URANDOM_DEVICE (1 << PATH_MINOR_BITS | 9)
 
 /* A read that returned, of whatever file: the descriptor tells which. */
 static __always_inline int on_read(__s32 fd, long result)
 {
-	struct file *file = path_file(current_task(), fd);
-	__u32 device = BPF_CORE_READ(file, f_inode, i_rdev);
+	__u32 device = path_character_device(path_file(current_task(), fd));
 
 	if (device != RANDOM_DEVICE && device != URANDOM_DEVICE)
-		return 0;
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFCHR)
 		return 0;
 	return record_read(device == RANDOM_DEVICE ? RANDOMREAD_RANDOM : RANDOMREAD_URANDOM, result);
 }
 
 static __always_inline int on_any_read(struct pt_regs *regs, __s32 number, long result)
 {
-	bool native = is_read(native_reads, number & ~X32_BIT), compat = is_read(compat_reads, number);
+	/* x32 has other numbers for readv and preadv, which are left out. */
+	bool native = call_index(native_reads, READS, number & ~CALL_X32_BIT) < READS;
+	bool compat = call_index(compat_reads, READS, number) < READS;
 
 	if (!native && !compat)
 		return 0;
@@ -131,9 +113,9 @@ static __always_inline int on_any_read(struct pt_regs *regs, __s32 number, long 
 	return native ? on_read(SYSCALL_ARG0(regs), result) : 0;
 }
 
-static __always_inline int on_any_getrandom(__s32 number, long result)
+static __always_inline int on_any_getrandom(struct pt_regs *regs, __s32 number, long result)
 {
-	bool native = (number & ~X32_BIT) == NR_GETRANDOM, compat = number == NR_COMPAT_GETRANDOM;
+	bool native = (number & ~CALL_X32_BIT) == NR_GETRANDOM, compat = number == NR_COMPAT_GETRANDOM;
 
 	if (!native && !compat)
 		return 0;
@@ -147,17 +129,7 @@ int read_tracepoint(struct syscall_trace_exit *ctx)
 	return on_read(SYSCALL_ARG0(entry_regs()), ctx->ret);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(read_btf, struct pt_regs *regs, long result)
-{
-	return on_any_read(regs, SYSCALL_NUMBER_TYPED(regs), result);
-}
-
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(read_raw, struct pt_regs *regs, long result)
-{
-	return on_any_read(regs, SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(read, on_any_read)
 
 SEC("?tp/syscalls/sys_exit_getrandom")
 int getrandom_tracepoint(struct syscall_trace_exit *ctx)
@@ -165,14 +137,4 @@ int getrandom_tracepoint(struct syscall_trace_exit *ctx)
 	return record_read(RANDOMREAD_GETRANDOM, ctx->ret);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(getrandom_btf, struct pt_regs *regs, long result)
-{
-	return on_any_getrandom(SYSCALL_NUMBER_TYPED(regs), result);
-}
-
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(getrandom_raw, struct pt_regs *regs, long result)
-{
-	return on_any_getrandom(SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(getrandom, on_any_getrandom)

@@ -15,9 +15,21 @@ SWAPPED_MAP(counts, BPF_MAP_TYPE_HASH, 0, 16384, struct strlencount_key, __u64);
 LOST_COUNTER(map_full__counts);
 LOST_COUNTER(string_unread);
 
+/* i386 passes arguments on the stack, above the address that the function returns to. */
+static __always_inline void *string_on_stack(struct pt_regs *ctx)
+{
+	__u32 address = 0;
+
+	bpf_probe_read_user(&address, sizeof(address),
+			    (void *)(PT_REGS_SP_CORE(ctx) + sizeof(address) * (1 + argument)));
+	return (void *)(__u64)address;
+}
+
 /* Read by a helper: the verifier takes no context whose register is chosen by a knob. */
 static __always_inline void *string_of(struct pt_regs *ctx)
 {
+	if (USER_IS_I386(ctx))
+		return string_on_stack(ctx);
 	switch (argument) {
 	case 0:
 		return (void *)PT_REGS_PARM1_CORE(ctx);
@@ -36,13 +48,9 @@ int on_call(struct pt_regs *ctx)
 {
 	struct strlencount_key key = {};
 	__u64 *count, zero = 0;
-	void *map;
 	long size;
 
 	if (!filter_current())
-		return 0;
-	map = swapped_map(&counts);
-	if (!map)
 		return 0;
 	size = bpf_probe_read_user_str(key.text, sizeof(key.text), string_of(ctx));
 	if (size < 0) {
@@ -52,14 +60,8 @@ int on_call(struct pt_regs *ctx)
 	key.cut = size == sizeof(key.text);
 	if (per_process)
 		key.pid = filter_current_ids().pid;
-	count = bpf_map_lookup_elem(map, &key);
-	if (!count) {
-		bpf_map_update_elem(map, &key, &zero, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(map, &key);
-	}
+	count = SWAPPED_ENTRY(counts, &key, &zero);
 	if (count)
 		__sync_fetch_and_add(count, 1);
-	else
-		count_lost(map_full__counts);
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A record for each call that writes back what is cached, made when the call returns. */
+#include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/span.bpf.h"
@@ -46,20 +47,15 @@ static __always_inline bool record_in(const struct sync_span *span, __u64 latenc
 {
 	struct syncsnoop_record *record = stream_reserve(struct syncsnoop_record, 0, room + PATH_NAME_MAX);
 	struct file *file = (void *)span->file;
-	struct filter_ids ids;
 	bool cut = false;
 	__u32 at;
 
 	if (!record)
 		return true;
-	ids = filter_current_ids();
-	record->pid = ids.pid;
-	record->tid = ids.tid;
-	record->uid = bpf_get_current_uid_gid();
+	filter_tell_current(record);
 	record->call = span->call;
 	record->latency = latency;
 	record->error = result < 0 ? -result : 0;
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	if (span->call == SYNCSNOOP_SYNC || (names_descriptor(span->call) && !file)) {
 		record->notes = SYNCSNOOP_NO_FILE;
 	} else if (file && path_file(current_task(), span->fd) == file) {
@@ -106,24 +102,22 @@ static const __s32 compat_numbers[SYNCSNOOP_CALLS] = { 36, 118, 148, 144, 341, 3
 static const __s32 native_numbers[SYNCSNOOP_CALLS] = { 162, 74, 75, 26, 277, 306 };
 static const __s32 compat_numbers[SYNCSNOOP_CALLS] = { 36, 118, 148, 144, 314, 344 };
 #endif
-#define X32_BIT 0x40000000 /* x32 has the numbers of x86_64 and this bit */
 
-/* Which call a number stands for; SYNCSNOOP_CALLS: none. */
-static __always_inline __u32 call_of(const __s32 *numbers, __s32 number)
+/* SYNCSNOOP_CALLS: none. */
+static __always_inline __u32 native_call(__s32 number)
 {
-	__u32 call = 0;
+	return call_index(native_numbers, SYNCSNOOP_CALLS, number & ~CALL_X32_BIT);
+}
 
-#pragma clang loop unroll(full)
-	for (; call < SYNCSNOOP_CALLS; call++)
-		if (number == numbers[call])
-			break;
-	return call;
+static __always_inline __u32 compat_call(__s32 number)
+{
+	return call_index(compat_numbers, SYNCSNOOP_CALLS, number);
 }
 
 /* Every system call of the machine passes here, so the number is looked at before all else. */
 static __always_inline int on_any_enter(struct pt_regs *regs, __s32 number)
 {
-	__u32 native = call_of(native_numbers, number & ~X32_BIT), compat = call_of(compat_numbers, number);
+	__u32 native = native_call(number), compat = compat_call(number);
 
 	if (native == SYNCSNOOP_CALLS && compat == SYNCSNOOP_CALLS)
 		return 0;
@@ -132,9 +126,9 @@ static __always_inline int on_any_enter(struct pt_regs *regs, __s32 number)
 	return native == SYNCSNOOP_CALLS ? 0 : on_enter(native, SYSCALL_ARG0(regs));
 }
 
-static __always_inline int on_any_exit(__s32 number, long result)
+static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long result)
 {
-	__u32 native = call_of(native_numbers, number & ~X32_BIT), compat = call_of(compat_numbers, number);
+	__u32 native = native_call(number), compat = compat_call(number);
 
 	return native == SYNCSNOOP_CALLS && compat == SYNCSNOOP_CALLS ? 0 : on_exit(result);
 }
@@ -143,7 +137,7 @@ static __always_inline int on_any_exit(__s32 number, long result)
 SEC("?tp/syscalls/sys_enter_fsync")
 int enter_tracepoint(struct syscall_trace_enter *ctx)
 {
-	__u32 call = call_of(native_numbers, ctx->nr & ~X32_BIT);
+	__u32 call = native_call(ctx->nr);
 
 	return call == SYNCSNOOP_CALLS ? 0 : on_enter(call, ctx->args[0]);
 }
@@ -167,20 +161,10 @@ int BPF_PROG(enter_btf, struct pt_regs *regs, long number)
 	return on_any_enter(regs, number);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(exit_btf, struct pt_regs *regs, long result)
-{
-	return on_any_exit(SYSCALL_NUMBER_TYPED(regs), result);
-}
-
 SEC("?raw_tp/sys_enter")
 int BPF_PROG(enter_raw, struct pt_regs *regs, long number)
 {
 	return on_any_enter(regs, number);
 }
 
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(exit_raw, struct pt_regs *regs, long result)
-{
-	return on_any_exit(SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(exit, on_any_exit)

@@ -71,7 +71,7 @@ static __always_inline int count_switch(struct task_struct *prev, struct task_st
 	count = bpf_map_lookup_elem(map, pair);
 	if (!count)
 		count = begin_pair(map, pair, prev, next);
-	/* Switches of one CPU do not overlap: interrupts are off. */
+	/* The scheduler has interrupts off here, in all three programs: switches of one CPU do not overlap. */
 	if (count)
 		*count += 1;
 	return 0;

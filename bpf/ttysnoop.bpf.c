@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Records of what is written to terminals, made when the write is done. */
+#include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/span.bpf.h"
@@ -14,12 +15,11 @@ const volatile __u32 terminals[TTYSNOOP_TERMINALS];
 const volatile __u32 terminal_count; /* 0: all of them */
 
 LOST_COUNTER(data_unreadable);
-LOST_COUNTER(data_too_long); /* what is left of a write beyond CHUNKS */
+LOST_COUNTER(data_too_long); /* parts of a write beyond CHUNKS, each a record's */
 
 #define ROOM		   256
 #define CHUNKS		   64
 #define PIECES		   16 /* of a writev */
-#define MINOR_BITS	   20
 #define WITHIN(size, most) ((size) < (most) ? (size) : (most))
 
 /* The other end of a pseudo-terminal, "ptm3" or "ptyp3": what is written there is input. */
@@ -34,7 +34,7 @@ static __always_inline bool is_master(struct tty_struct *tty)
 static __always_inline bool tty_wanted(struct tty_struct *tty)
 {
 	struct tty_driver *driver = BPF_CORE_READ(tty, driver);
-	__u32 device = (BPF_CORE_READ(driver, major) << MINOR_BITS) + BPF_CORE_READ(driver, minor_start) +
+	__u32 device = (BPF_CORE_READ(driver, major) << PATH_MINOR_BITS) + BPF_CORE_READ(driver, minor_start) +
 		       BPF_CORE_READ(tty, index);
 
 	if (is_master(tty))
@@ -52,7 +52,6 @@ static __always_inline int record_in(struct tty_struct *tty, const char *data, _
 				     const __u32 room)
 {
 	struct ttysnoop_record *record = stream_reserve(struct ttysnoop_record, 0, room);
-	struct filter_ids ids;
 	long error;
 
 	if (!record)
@@ -69,14 +68,10 @@ static __always_inline int record_in(struct tty_struct *tty, const char *data, _
 		stream_discard(record);
 		return 0;
 	}
-	ids = filter_current_ids();
-	record->pid = ids.pid;
-	record->tid = ids.tid;
-	record->uid = bpf_get_current_uid_gid();
+	filter_tell_current(record);
 	record->offset = offset;
 	record->head.tail_size = size;
 	bpf_core_read(record->tty, sizeof(record->tty) - 1, &tty->name);
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	stream_submit(record);
 	return 0;
 }
@@ -89,7 +84,17 @@ __noinline int record_chunk(__u64 tty, __u64 data, __u32 offset, __u32 size, __u
 	return record_in((void *)tty, (void *)data, size, offset, of_user, TTYSNOOP_CHUNK);
 }
 
-static __always_inline void record_data(struct tty_struct *tty, __u64 data, __u32 size, __u32 offset, bool of_user)
+/* What is left of a write: so many records were not made. */
+static __always_inline void count_rest(__u32 bytes)
+{
+	__u32 parts = (bytes + TTYSNOOP_CHUNK - 1) / TTYSNOOP_CHUNK;
+
+	if (parts)
+		__sync_fetch_and_add(&lost_data_too_long, parts);
+}
+
+/* All of what one call, or one piece of it, writes. Not static either. */
+__noinline int record_data(__u64 tty, __u64 data, __u32 size, __u32 offset, __u32 of_user)
 {
 	__u32 done = 0;
 
@@ -97,11 +102,11 @@ static __always_inline void record_data(struct tty_struct *tty, __u64 data, __u3
 	for (int i = 0; i < CHUNKS && done < size; i++) {
 		__u32 part = WITHIN(size - done, TTYSNOOP_CHUNK);
 
-		record_chunk((__u64)tty, data + done, offset + done, part, of_user);
+		record_chunk(tty, data + done, offset + done, part, of_user);
 		done += part;
 	}
-	if (done < size)
-		count_lost(data_too_long);
+	count_rest(size - done);
+	return 0;
 }
 
 /*
@@ -113,7 +118,7 @@ int BPF_PROG(write_fexit, struct tty_struct *tty, struct file *file, const unsig
 	     long result)
 {
 	if (result > 0 && tty_wanted(tty) && filter_current())
-		record_data(tty, (__u64)data, result, 0, false);
+		record_data((__u64)tty, (__u64)data, result, 0, false);
 	return 0;
 }
 
@@ -147,21 +152,18 @@ int BPF_KRETPROBE(write_kretprobe, long result)
 	span = *found;
 	bpf_map_delete_elem(&writes, &tid);
 	if (result > 0)
-		record_data((void *)span.tty, span.data, result, 0, false);
+		record_data(span.tty, span.data, result, 0, false);
 	return 0;
 }
 
 /* Documentation/admin-guide/devices.txt: whose files are terminals' for sure. 5:2 opens the master of a pty. */
 static __always_inline bool is_tty_device(__u32 device)
 {
-	__u32 major = device >> MINOR_BITS;
+	__u32 major = device >> PATH_MINOR_BITS;
 
-	return major == 4 || (major >= 136 && major <= 143) || device == (5 << MINOR_BITS) ||
-	       device == (5 << MINOR_BITS | 1) || major == 188 || major == 204 || major == 229;
+	return major == 4 || (major >= 136 && major <= 143) || device == (5 << PATH_MINOR_BITS) ||
+	       device == (5 << PATH_MINOR_BITS | 1) || major == 188 || major == 204 || major == 229;
 }
-
-#define S_IFMT	0170000
-#define S_IFCHR 0020000
 
 /* The terminal whose file a descriptor is; NULL if it is none that is wanted. */
 static __always_inline struct tty_struct *tty_of(__s32 fd)
@@ -170,8 +172,7 @@ static __always_inline struct tty_struct *tty_of(__s32 fd)
 	struct tty_file_private *private;
 	struct tty_struct *tty;
 
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFCHR ||
-	    !is_tty_device(BPF_CORE_READ(file, f_inode, i_rdev)))
+	if (!is_tty_device(path_character_device(file)))
 		return NULL;
 	private = BPF_CORE_READ(file, private_data);
 	tty = BPF_CORE_READ(private, tty);
@@ -186,7 +187,7 @@ static __always_inline int on_write(struct pt_regs *regs, long result)
 		return 0;
 	tty = tty_of(SYSCALL_ARG0(regs));
 	if (tty)
-		record_data(tty, SYSCALL_ARG1(regs), result, 0, true);
+		record_data((__u64)tty, SYSCALL_ARG1(regs), result, 0, true);
 	return 0;
 }
 
@@ -205,15 +206,11 @@ static __always_inline int on_writev(struct pt_regs *regs, long result)
 	for (int i = 0; i < PIECES && done < result; i++) {
 		if (bpf_probe_read_user(&piece, sizeof(piece), pieces + i))
 			break;
-		size = WITHIN(piece.iov_len, TTYSNOOP_CHUNK);
-		size = WITHIN(size, (__u32)result - done);
-		record_chunk((__u64)tty, (__u64)piece.iov_base, done, size, true);
-		if (size < piece.iov_len && done + size < result)
-			break;
+		size = WITHIN(piece.iov_len, (__u32)result - done);
+		record_data((__u64)tty, (__u64)piece.iov_base, size, done, true);
 		done += size;
 	}
-	if (done < result)
-		count_lost(data_too_long);
+	count_rest(result - done);
 	return 0;
 }
 
@@ -249,14 +246,4 @@ static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long resu
 	return number == NR_WRITE ? on_write(regs, result) : on_writev(regs, result);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(exit_btf, struct pt_regs *regs, long result)
-{
-	return on_exit(regs, SYSCALL_NUMBER_TYPED(regs), result);
-}
-
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(exit_raw, struct pt_regs *regs, long result)
-{
-	return on_exit(regs, SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(exit, on_exit)

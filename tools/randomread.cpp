@@ -49,9 +49,9 @@ kit::AttachPlan make_plan(const randomread_bpf& bpf, const Source& source) {
   if (source.number != RANDOMREAD_GETRANDOM)
     plan.event("device")
         .way("fexit", {p.urandom_iter_fexit, p.random_iter_fexit})
-        .way("fexit", {p.urandom_fexit, p.random_fexit})
+        .way("fexit-old", {p.urandom_fexit, p.random_fexit})
         .way("kretprobe", {p.urandom_kretprobe, p.random_kretprobe})
-        .way("kretprobe",
+        .way("kretprobe-old",
              {{p.urandom_kretprobe, "kretprobe/urandom_read"}, {p.random_kretprobe, "kretprobe/random_read"}})
         .way("tracepoints", {p.read_tracepoint}, reads)
         .misses("reads by splice, sendfile, io_uring and 32-bit programs are not seen")

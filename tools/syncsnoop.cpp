@@ -54,7 +54,7 @@ kit::Table<Record> make_table(const Quick& quick) {
               [&quick](const Record&) {
                 return quick.known ? kit::Cell::duration(quick.since, kit::Unit::ms) : kit::Cell::unknown();
               })
-      .column("QUICK", "quick", -6, "with --quick: the how manieth that followed so soon; none if it did not",
+      .column("QUICK", "quick", -6, "with --quick: how many have followed so soon by now; none if this one did not",
               [&quick](const Record&) { return quick.quick ? kit::Cell::count(quick.count) : kit::Cell::none(); })
       .only_with(quick.within.ns, 2)
       .column("FILE", "path", 0, "the file whose descriptor was given; none of sync", file);

@@ -55,9 +55,16 @@ kit::Table<kit::UsdtListed> make_list() {
   return table;
 }
 
+int show_list(kit::Session& session, const std::vector<kit::UsdtListed>& all) {
+  kit::Table<kit::UsdtListed> list = make_list();
+  return session.list(list, [&] {
+    for (const kit::UsdtListed& one : all) session.row(list, one);
+  });
+}
+
 void declare(kit::Options& options, Knobs& knobs) {
   options.words("[PATH] [PROVIDER:PROBE [/FILTER/] [EXPR[:FORMAT]...]]...", knobs.words)
-      .flag(0, "list", knobs.list, "list the probes that there are")
+      .flag(0, "list", knobs.list, "list the probes that there are, or with --replay those that were listed")
       .option(0, "string", "SIZE", knobs.string_size,
               "bytes of a string that are read, its end included, as a power of two (256)")
       .details(
@@ -82,20 +89,17 @@ int tool(int argc, char** argv) {
   Knobs knobs;
   std::vector<kit::UsdtPlace> places;
   auto table = make_table(places);
-  auto list = make_list();
   kit::Options options(kit::Shape::stream, "usdtsnoop", "Show hits of a program's USDT probes, with their arguments.");
   declare(options, knobs);
   kit::Session session(options.shows(table), argc, argv);
 
   kit::FetchPlans plans;
   bool live = !session.replaying() && !session.settings().explain;
-  if (live) {
-    kit::UsdtSearch search(knobs.words, session.settings());
-    if (knobs.list)
-      return session.list(list, [&] {
-        for (const kit::UsdtListed& one : search.all()) session.row(list, one);
-      });
-    places = search.places(plans);
+  if (live || knobs.list) {
+    std::optional<kit::UsdtSearch> search;
+    if (live) search.emplace(knobs.words, session.settings());
+    if (knobs.list) return show_list(session, search ? search->all() : std::vector<kit::UsdtListed>{});
+    places = search->places(plans);
   }
   kit::Skeleton<usdtsnoop_bpf> bpf;
   plans.size(bpf.object(), static_cast<std::uint32_t>(knobs.string_size.bytes));

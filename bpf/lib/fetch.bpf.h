@@ -87,7 +87,8 @@ static __always_inline bool fetch_compare(const struct fetch_step *step, __u64 v
 	return !less;
 }
 
-static __always_inline __u64 fetch_of_task(__u32 what)
+/* A function of its own, so that the verifier follows the search for a PID namespace's numbers once, not in each step. */
+__noinline __u64 fetch_of_task(__u32 what)
 {
 	switch (what) {
 	case FETCH_PID:

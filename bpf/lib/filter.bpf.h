@@ -97,6 +97,16 @@ static __always_inline struct filter_ids filter_current_ids(void)
 	return filter_ids_of_current(current_task());
 }
 
+/* Writes who the current thread is into a record's pid, tid, uid and comm. */
+#define filter_tell_current(record)                                           \
+	do {                                                                  \
+		struct filter_ids ids_ = filter_current_ids();                \
+		(record)->pid = ids_.pid;                                     \
+		(record)->tid = ids_.tid;                                     \
+		(record)->uid = bpf_get_current_uid_gid();                    \
+		bpf_get_current_comm((record)->comm, sizeof((record)->comm)); \
+	} while (0)
+
 static __always_inline bool filter_comm_wanted(const char *comm)
 {
 	__u64 state = filter_comm_starts;

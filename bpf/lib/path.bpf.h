@@ -121,4 +121,17 @@ static __always_inline struct file *path_file(struct task_struct *task, __s32 fd
 	return file;
 }
 
+/* The character device that a file is, as the kernel writes it: major << PATH_MINOR_BITS | minor; 0 if it is none. */
+#define PATH_MINOR_BITS 20
+#define PATH_MODE_KIND	0170000 /* S_IFMT */
+#define PATH_MODE_CHAR	0020000 /* S_IFCHR */
+static __always_inline __u32 path_character_device(struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	if ((BPF_CORE_READ(inode, i_mode) & PATH_MODE_KIND) != PATH_MODE_CHAR)
+		return 0;
+	return BPF_CORE_READ(inode, i_rdev);
+}
+
 #endif

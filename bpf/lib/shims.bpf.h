@@ -106,6 +106,13 @@ static __always_inline struct pt_regs *entry_regs(void)
 #define SYSCALL_COMPAT_ARG0(regs) ((__u32)BPF_CORE_READ((regs), bx))
 #endif
 
+/* Whether a program in user space, stopped with these registers, runs 32-bit code of x86 (__USER32_CS). */
+#ifdef __TARGET_ARCH_arm64
+#define USER_IS_I386(regs) false
+#else
+#define USER_IS_I386(regs) ((__u16)BPF_CORE_READ((regs), cs) == 0x23)
+#endif
+
 #define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), SYSCALL_NUMBER_MEMBER))
 /* The same of registers that are a typed argument of the program: read without a call. */
 #define SYSCALL_NUMBER_TYPED(regs) ((__s32)(regs)->SYSCALL_NUMBER_MEMBER)

@@ -89,6 +89,7 @@ class Elf {
   std::optional<ElfSection> section(std::string_view name) const;
   std::vector<ElfNote> notes() const;
   std::vector<ElfRelocation> relocations() const;
+  std::vector<std::string> needed() const;  // the libraries that it is to be loaded with, by name
 
   // Every symbol that has a name, of .symtab and then of .dynsym.
   void each_symbol(const std::function<void(const ElfSymbol&)>& each) const;
@@ -122,6 +123,8 @@ struct ElfPlace {
 // or short ("libc", "c"); else a program in PATH. With `pid`, as that process sees it: paths through its root, names
 // among what it has mapped, and empty or "exe" for its own program. Throws Failure (usage) with what to try.
 ElfPlace find_elf(std::string_view name, std::optional<std::uint32_t> pid = {});
+// The program and all libraries, and whatever else of files, that a process has mapped.
+std::vector<ElfPlace> mapped_files(std::uint32_t pid);
 // Whether a file of this path is the library so called: "libc" for libc.so.6 and libc-2.31.so.
 bool is_library(std::string_view path, std::string_view name);
 

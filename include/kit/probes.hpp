@@ -7,14 +7,17 @@
 #include <string_view>
 #include <vector>
 
+#include "kit/elf.hpp"
+
 namespace kit {
 
 struct ListedProbe {
-  std::string kind;       // "tracepoint", "function"
-  std::string name;       // "sched:sched_switch", "vfs_read"
+  std::string kind;       // "tracepoint", "function", "usdt"
+  std::string name;       // "sched:sched_switch", "vfs_read", "postgresql:query__start"
   std::string place;      // where it is: a kernel module, a file; "vmlinux" is the kernel itself
   std::string returns;    // a type; empty: none, or nobody knows
-  std::string arguments;  // declarations, "struct file *file", each ended by a NUL
+  std::string arguments;  // declarations, "struct file *file", or where they are, "-4@%edi", each ended by a NUL
+  std::string symbol;     // of a file's function: as the file names it, for whoever probes it
 };
 
 // Globs (* ? [a-z]), any of which suffices; none match everything. A name with a category, "sched:sched_switch", is
@@ -35,6 +38,14 @@ std::vector<ListedProbe> list_tracepoints(const ProbeNames& names, std::string& 
 // The functions of the kernel and its modules with their prototypes, from the types of both. Throws Failure where the
 // kernel offers none.
 std::vector<ListedProbe> list_functions(const ProbeNames& names);
+
+// A program or library, by path or name, and all libraries that it needs, and those need. Throws Failure (usage) if
+// there is no such file; a library that is not found is in `notice`.
+std::vector<ElfPlace> with_libraries(const std::string& name, std::string& notice);
+// What files have: functions by their symbols, by the names that C++ has for them; USDT probes. A glob matches either
+// name of a function. Files that are no ELF files have none.
+std::vector<ListedProbe> list_user_functions(const ProbeNames& names, const std::vector<ElfPlace>& files);
+std::vector<ListedProbe> list_user_marks(const ProbeNames& names, const std::vector<ElfPlace>& files);
 
 // "long vfs_read(struct file *file, ...)" without the name: "(struct file *file, ...) long".
 std::string prototype_text(const ListedProbe& probe);

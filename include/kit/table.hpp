@@ -215,6 +215,11 @@ class Table : public Columns {
     columns_.back().shown = [&option] { return !option; };
     return *this;
   }
+  // The last `count` columns are for programs: text leaves them out, in JSON and CSV they are.
+  Table& not_in_text(std::size_t count = 1) {
+    for (std::size_t i = columns_.size() - count; i < columns_.size(); i++) columns_[i].shown = [] { return false; };
+    return *this;
+  }
   // Text is the last column's bytes alone, as they are, where `option` is true.
   Table& raw_with(const bool& option) {
     columns_.back().raw = [&option] { return option; };

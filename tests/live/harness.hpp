@@ -361,6 +361,17 @@ inline Words trigger(const std::string& name, const Words& arguments = {}) {
   return Words{test::trigger_path(name)} + arguments;
 }
 
+// Compiles C in a folder to a program or library, with tests/trigger's headers; empty where there is no compiler, as in
+// a guest, or not for these flags.
+inline std::string compile(const std::string& folder, const std::string& name, const std::string& source,
+                           const Words& flags) {
+  std::string made = folder + "/" + name;
+  std::ofstream(made + ".c") << source;
+  if (!std::filesystem::exists("/usr/bin/gcc")) return "";
+  Words words = Words{"gcc", "-I", test::source_dir() + "/tests/trigger", "-o", made, made + ".c"} + flags;
+  return test::run(words).status == 0 ? made : "";
+}
+
 // A tool that runs a trigger itself.
 inline Result trace(const std::string& name, const Words& arguments, const Words& command, const Setup& setup = {}) {
   return run(name, arguments + Words{"--"} + command, setup);

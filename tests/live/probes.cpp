@@ -56,9 +56,50 @@ TEST_CASE("without a readable tracefs tracepoints come from the kernel's types, 
   CHECK(result.err.starts_with("probes: tracefs cannot be read"));
 }
 
+TEST_CASE("a file's functions and USDT probes are those that it was made with") {
+  NEEDS("root");
+  live::Result result = live::run("probes", {"--file", test::trigger_path("marks")});
+  INFO(result.err);
+  CHECK(result.row({{"kind", "function"}, {"name", "main"}})["symbol"] == "main");
+  CHECK(result.rows({{"name", "hit"}}).size() == 1);
+  auto marks = result.rows({{"kind", "usdt"}});
+  REQUIRE(marks.size() == 3);
+  for (std::size_t i = 0; i < 3; i++) {
+    CHECK(marks[i]["name"] == std::vector<std::string>{"test:guarded", "test:plain", "test:values"}[i]);
+    CHECK(marks[i]["args"].size() == (i == 1 ? 0 : 4));
+    CHECK(marks[i]["place"] == test::trigger_path("marks"));
+  }
+  CHECK(live::run("probes", {"--file", test::trigger_path("marks"), "--kind", "usdt", "val*"}).row_lines() == 1);
+  live::Process program(live::trigger("marks", {"1", "wait"}));
+  program.says();
+  CHECK(live::run("probes", {"-p", program.number(), "--kind", "usdt"}).row_lines() == 3);
+}
+
+TEST_CASE("C++ names are read back, in the libraries of a program, too") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string library = live::compile(folder.path(), "libshape.so", "int _ZN5shape6circle4areaEi(int r) { return r; }",
+                                      {"-shared", "-fPIC"});
+  std::string program = live::compile(folder.path(), "program", "int main(void) { return 0; }",
+                                      {"-Wl,--no-as-needed", library, "-Wl,-rpath," + folder.path()});
+  if (library.empty() || program.empty()) SKIP_CASE("no compiler here");
+  Json row = live::run("probes", {"--file", library, "shape::*"}).row({{"kind", "function"}});
+  CHECK(row["name"] == "shape::circle::area(int)");
+  CHECK(row["symbol"] == "_ZN5shape6circle4areaEi");
+  CHECK(live::run("probes", {"--file", library, "_ZN5shape*"}).row_lines() == 1);
+  // libc is found as the dynamic loader finds it, a library that is named by its path as it stands.
+  live::Result all = live::run("probes", {"--file", program, "shape::*", "strlen"});
+  INFO(all.out << all.err);
+  CHECK(all.row({{"name", "shape::circle::area(int)"}})["place"] == library);
+  CHECK(all.rows({{"name", "strlen"}}).size() == 1);
+  live::Process running({program});
+  CHECK(running.wait() == 0);
+}
+
 TEST_CASE("what nothing matches, and a kind that is none, are mistakes") {
   NEEDS("root");
-  for (const Words& words : {Words{"no_such_probe"}, Words{"--kind", "nothing"}, Words{"--", "true"}}) {
+  for (const Words& words : {Words{"no_such_probe"}, Words{"--kind", "nothing"}, Words{"--", "true"},
+                             Words{"--file", "/etc/hostname"}, Words{"--file", "no-such-library"}}) {
     live::Result result = live::run("probes", words);
     CHECK(result.status == 64);
     CHECK(result.out.empty());

@@ -52,7 +52,7 @@ inline const std::vector<Subject>& subjects() {
        {"--source", "/dev/urandom"},
        "pid",
        7,
-       {{"fexit"}, {"kretprobe"}, {"tracepoints"}, {"btf"}, {"raw"}}},
+       {{"fexit"}, {"fexit-old"}, {"kretprobe"}, {"kretprobe-old"}, {"tracepoints"}, {"btf"}, {"raw"}}},
       {"ttysnoop",
        "tells",
        {"7", "-", "text"},

@@ -56,8 +56,8 @@ TEST_CASE("writes in pieces, and longer ones than a record holds, come out whole
   NEEDS("root");
   Terminal terminal;
   live::Tool tool("ttysnoop", {terminal.name});
-  std::string text(3000, 'a');
-  for (int i = 0; i < 100; i++) text[i * 30] = static_cast<char>('A' + i % 26);
+  std::string text(9000, 'a');
+  for (int i = 0; i < 300; i++) text[i * 30] = static_cast<char>('A' + i % 26);
   std::thread reader([&] {
     char block[4096];
     for (std::size_t seen = 0; seen < 2 * text.size();) {

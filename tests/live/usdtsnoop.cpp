@@ -45,14 +45,19 @@ std::string wrong(const Words& words) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
-// Compiles C beside the test; empty where there is no compiler, as in a guest.
-std::string compile(const std::string& folder, const std::string& name, const std::string& source, const Words& flags) {
-  std::ofstream(folder + "/" + name + ".c") << source;
-  std::string made = folder + "/" + name;
-  Words words = Words{"gcc", "-O1", "-I", test::source_dir() + "/tests/trigger", "-o", made, made + ".c"} + flags;
-  if (!std::filesystem::exists("/usr/bin/gcc")) return "";
-  return test::run(words).status == 0 ? made : "";
+// Its string is in memory before the first hit.
+constexpr const char* narrow_source = R"(#include "marks.h"
+static void __attribute__((noinline)) hit(int i) {
+  short small = -200 - i;
+  long large = -1 - i;
+  const char *volatile start = "text";
+  const char *text = start;
+  if (*(const volatile char *)text) MARK4(test, values, i, small, large, text);
 }
+int main(void) {
+  for (int i = 0; i < 5; i++) hit(i);
+  return 0;
+})";
 
 constexpr const char* library_source = R"(#include "marks.h"
 void hit(int i) {
@@ -197,6 +202,57 @@ TEST_CASE("--list lists a file's probes") {
   CHECK(live::run("usdtsnoop", {marks(), "test:g*", "--list"}).row_lines() == 1);
 }
 
+TEST_CASE("a recorded list can be replayed, by whoever asks for a list") {
+  NEEDS("root");
+  live::File capture("capture");
+  live::Result listed = live::run("usdtsnoop", {marks(), "--list", "--record", capture.path()});
+  REQUIRE(listed.row_lines() == 3);
+  live::Result again = live::run("usdtsnoop", {"--list", "--replay", capture.path()});
+  INFO(again.err);
+  CHECK(again.status == 0);
+  CHECK(again.rows() == listed.rows());
+  live::Result hits = live::run("usdtsnoop", {"--replay", capture.path()});
+  CHECK(hits.status == 1);
+  CHECK(live::count_lines(hits.err) == 1);
+}
+
+TEST_CASE("a command that cannot be started: 1 and one line") {
+  NEEDS("root");
+  for (const char* command : {"/nonexistent", "no-such-program", "/etc/passwd"}) {
+    live::Result result = live::run("usdtsnoop", {"test:values", "--", command});
+    INFO(result.err);
+    CHECK(result.status == 1);
+    CHECK(result.err.starts_with("usdtsnoop: cannot start "));
+    CHECK(live::count_lines(result.err) == 1);
+  }
+}
+
+TEST_CASE("a filter by who it is works in a PID namespace, with that namespace's numbers") {
+  NEEDS("root");
+  NEEDS("pidns");
+  live::Setup inside{.inside = live::enter_pid_namespace};
+  Words probe = {marks(), "test:values", "/pid == 2 && tid == 2/", "arg0", "pid"};
+  live::Result result = live::trace("usdtsnoop", probe, live::trigger("marks", {"4"}), inside);
+  INFO(result.out << result.err);
+  CHECK(result.rows({{"pid", 2}}).size() == 4);  // the tool itself is 1
+  for (const Json& row : result.rows()) CHECK(row["args"]["pid"] == 2);
+  probe[2] = "/pid == 3/";
+  CHECK(live::trace("usdtsnoop", probe, live::trigger("marks", {"4"}), inside).row_lines() == 0);
+}
+
+TEST_CASE("a 32-bit program's arguments are those of its registers and its stack") {
+  NEEDS("root");
+  NEEDS("compat32");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "narrow", narrow_source, {"-m32", "-O1"});
+  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)");
+  auto all =
+      arguments(live::trace("usdtsnoop", {program, "test:values", "arg0", "arg1", "arg2", "arg3:str"}, {program}));
+  REQUIRE(all.size() == 5);
+  for (int i = 0; i < 5; i++)
+    CHECK(all[i] == Json{{"arg0", i}, {"arg1", -200 - i}, {"arg2", -1 - i}, {"arg3", "text"}});
+}
+
 TEST_CASE("a stripped program has its probes") {
   NEEDS("root");
   live::File file("stripped");
@@ -248,8 +304,8 @@ TEST_CASE("a process in another mount namespace is seen with its own files") {
 TEST_CASE("a library that is loaded later is probed by its path, and missed by name in one line") {
   NEEDS("root");
   test::TemporaryDirectory folder;
-  std::string library = compile(folder.path(), "late.so", library_source, {"-shared", "-fPIC"});
-  std::string loader = compile(folder.path(), "loader", loader_source, {"-ldl"});
+  std::string library = live::compile(folder.path(), "late.so", library_source, {"-O1", "-shared", "-fPIC"});
+  std::string loader = live::compile(folder.path(), "loader", loader_source, {"-O1", "-ldl"});
   if (library.empty() || loader.empty()) SKIP_CASE("no compiler here");
   live::Process program({loader, library});
   said(program, 1);

@@ -6,6 +6,13 @@
 /* The size of a type, negative if it is signed. */
 #define MARK_SIZE(x) ((int)sizeof(x) * (((__typeof__(x))-1 < (__typeof__(x))1) ? -1 : 1))
 
+/* Of the file's own width. */
+#if __SIZEOF_POINTER__ == 4
+#define MARK_ADDRESS ".4byte"
+#else
+#define MARK_ADDRESS ".8byte"
+#endif
+
 #define MARK_NOTE(provider, name, semaphore, arguments)                   \
   "990: nop\n"                                                            \
   ".pushsection .note.stapsdt,\"\",\"note\"\n"                            \
@@ -13,7 +20,7 @@
   ".4byte 992f-991f, 994f-993f, 3\n"                                      \
   "991: .asciz \"stapsdt\"\n"                                             \
   "992: .balign 4\n"                                                      \
-  "993: .8byte 990b, _.stapsdt.base, " semaphore                          \
+  "993: " MARK_ADDRESS " 990b, _.stapsdt.base, " semaphore                \
   "\n"                                                                    \
   ".asciz \"" provider "\"\n.asciz \"" name "\"\n.asciz \"" arguments     \
   "\"\n"                                                                  \

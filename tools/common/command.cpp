@@ -51,6 +51,12 @@ struct Pipe {
 
 }  // namespace
 
+std::string find_command(const std::string& word) {
+  std::string program = find_program(word);
+  if (access(program.c_str(), X_OK) == 0) return program;
+  throw Failure(Exit::failed, cat("cannot start ", program, ": ", error_text(errno)));
+}
+
 Fd open_process(std::uint32_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
 
 Command::Command(const std::vector<std::string>& words) : program_(find_program(words[0])) {

@@ -11,6 +11,9 @@
 
 namespace kit {
 
+// The program that a command's first word stands for, as a shell finds it. Throws Failure if it cannot be started.
+std::string find_command(const std::string& word);
+
 // A child that waits at a gate before its exec, so that tracing is in place first. Its standard output is our standard
 // error. If this process dies before the gate opens, the child goes too.
 class Command {

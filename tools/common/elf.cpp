@@ -236,6 +236,21 @@ std::vector<ElfRelocation> Elf::relocations() const {
   return all;
 }
 
+std::vector<std::string> Elf::needed() const {
+  std::vector<std::string> all;
+  state_->each_section([&](Elf_Scn* at, const GElf_Shdr& place) {
+    if (place.sh_type != SHT_DYNAMIC) return;
+    Elf_Data* data = elf_getdata(at, nullptr);
+    GElf_Shdr names_place{};
+    Elf_Scn* names = elf_getscn(state_->elf.get(), place.sh_link);
+    if (!names || !gelf_getshdr(names, &names_place)) return;
+    GElf_Dyn entry;
+    for (int i = 0; data && gelf_getdyn(data, i, &entry); i++)
+      if (entry.d_tag == DT_NEEDED) all.emplace_back(text_at(data_of(names), entry.d_un.d_val));
+  });
+  return all;
+}
+
 std::vector<ElfSymbol> Elf::functions(std::string_view glob) const {
   std::map<std::uint64_t, ElfSymbol> by_address;
   bool plain = !is_glob(glob);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "kit/elf.hpp"
@@ -137,6 +138,15 @@ std::vector<FileMapping> file_mappings(std::uint32_t pid) {
   do {
     if (auto one = read_mapping(line, pid)) all.push_back(std::move(*one));
   } while (std::getline(maps, line));
+  return all;
+}
+
+std::vector<ElfPlace> mapped_files(std::uint32_t pid) {
+  std::set<std::string> seen;
+  std::vector<ElfPlace> all;
+  for (const FileMapping& mapping : file_mappings(pid))
+    if (mapping.path.starts_with('/') && !mapping.path.starts_with("/dev/") && seen.insert(mapping.path).second)
+      all.push_back({mapping.opened, mapping.path});
   return all;
 }
 

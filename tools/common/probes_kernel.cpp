@@ -43,8 +43,12 @@ void add_functions(const btf* types, std::uint32_t first, const std::string& pla
     std::string name = btf__name_by_offset(types, type->name_off);
     if (!names.match(name)) continue;
     const btf_type* prototype = btf__type_by_id(types, type->type);
-    all.push_back({"function", std::move(name), place, declarations.of(prototype->type, ""),
-                   declarations.parameters(prototype, 0)});
+    all.push_back({"function",
+                   std::move(name),
+                   place,
+                   declarations.of(prototype->type, ""),
+                   declarations.parameters(prototype, 0),
+                   {}});
   }
 }
 
@@ -77,7 +81,7 @@ std::vector<ListedProbe> typed_tracepoints(const ProbeNames& names) {
     const btf_type* pointer = btf__type_by_id(types.get(), type->type);
     const btf_type* prototype = btf_is_ptr(pointer) ? btf__type_by_id(types.get(), pointer->type) : nullptr;
     if (!prototype || !btf_is_func_proto(prototype) || !names.match(name)) continue;
-    all.push_back({"tracepoint", std::string(name), "vmlinux", "", declarations.parameters(prototype, 1)});
+    all.push_back({"tracepoint", std::string(name), "vmlinux", "", declarations.parameters(prototype, 1), {}});
   }
   return all;
 }
@@ -98,7 +102,7 @@ std::vector<ListedProbe> list_tracepoints(const ProbeNames& names, std::string& 
   for (std::string& event : tracepoints(error)) {
     std::string path = event;
     event.replace(event.find('/'), 1, ":");
-    if (names.match(event)) all.push_back({"tracepoint", event, "vmlinux", "", fields_of(tracepoint_format(path))});
+    if (names.match(event)) all.push_back({"tracepoint", event, "vmlinux", "", fields_of(tracepoint_format(path)), {}});
   }
   if (error) {
     notice = cat("tracefs cannot be read (", error_text(error),

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "command.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -91,10 +92,7 @@ void UsdtSearch::add_source(const ElfPlace& place, std::optional<std::uint32_t> 
 }
 
 void UsdtSearch::add_process(std::uint32_t pid) {
-  std::set<std::string> seen;
-  for (const FileMapping& mapping : file_mappings(pid))
-    if (mapping.path.starts_with('/') && !mapping.path.starts_with("/dev/") && seen.insert(mapping.path).second)
-      add_source({mapping.opened, mapping.path}, pid, false);
+  for (const ElfPlace& file : mapped_files(pid)) add_source(file, pid, false);
 }
 
 void UsdtSearch::add_files() {
@@ -113,7 +111,7 @@ void UsdtSearch::add_files() {
       throw Failure(
           Exit::usage,
           "give the program's PATH, or a process with -p PID, and PROVIDER:PROBE; --list lists what there is");
-    files.push_back(settings_.command[0]);
+    files.push_back(find_command(settings_.command[0]));
   }
   for (const std::string& file : files) {
     if (auto process = parse_number(file)) {
