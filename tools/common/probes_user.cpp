@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Probes of programs and libraries: what their symbols and notes tell.
-#include <cxxabi.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <set>
 #include <tuple>
 
+#include "demangle.hpp"
 #include "kit/failure.hpp"
 #include "kit/probes.hpp"
 #include "kit/text.hpp"
@@ -16,13 +14,6 @@
 
 namespace kit {
 namespace {
-
-std::string demangled(const std::string& symbol) {
-  int status = 0;
-  std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
-                                              std::free);
-  return text ? text.get() : symbol;
-}
 
 // Calls `each` for those that are ELF files, each file once.
 void each_elf(const std::vector<ElfPlace>& files, const std::function<void(const Elf&)>& each) {
@@ -71,7 +62,7 @@ std::vector<ListedProbe> list_user_functions(const ProbeNames& names, const std:
   std::vector<ListedProbe> all;
   each_elf(files, [&](const Elf& elf) {
     for (const ElfSymbol& function : elf.functions("*")) {
-      std::string symbol(function.name), name = demangled(symbol);
+      std::string symbol(function.name), name = blazesym::demangle(symbol);
       if (names.match(symbol) || names.match(name))
         all.push_back({"function", std::move(name), elf.shown(), {}, {}, std::move(symbol)});
     }
