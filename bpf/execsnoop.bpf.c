@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A record for each program started, made when its memory is in place: the arguments are then read from where the
  * kernel put them, whole, whichever thread and whichever call asked. Failed calls are seen at their return. */
+#include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/stream.bpf.h"
@@ -229,17 +230,7 @@ static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long 
 	return on_exit(regs, number, result);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(any_exit_btf, struct pt_regs *regs, long result)
-{
-	return on_any_exit(regs, SYSCALL_NUMBER_TYPED(regs), result);
-}
-
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(any_exit_raw, struct pt_regs *regs, long result)
-{
-	return on_any_exit(regs, SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(any_exit, on_any_exit)
 
 /* exit_group() sets the group's code once for all threads; a lone exit leaves it with the leader (wait_task_zombie()). */
 static __always_inline __u32 wait_status(struct task_struct *task)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A record for each open, openat, openat2 and creat, made when the call returns: by then the kernel has faulted the
  * name's page in, and one program sees both the arguments and the result. */
+#include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/stream.bpf.h"
@@ -25,7 +26,6 @@ LOST_COUNTER(name_unreadable);
 #define O_LARGEFILE 0100000
 #endif
 
-#define X32_BIT	      0x40000000 /* x32 has the numbers of x86_64 and this bit */
 #define NAME_MAX_SIZE 4104 /* PATH_MAX and a little more, which tells a name that is longer */
 #define BASE_MAX_SIZE 4096
 
@@ -313,25 +313,15 @@ static __always_inline int on_exit(struct pt_regs *regs, __s32 number, long resu
 SEC("?tp/syscalls/sys_exit_openat")
 int exit_tracepoint(struct syscall_trace_exit *ctx)
 {
-	return on_exit(entry_regs(), ctx->nr & ~X32_BIT, ctx->ret);
+	return on_exit(entry_regs(), ctx->nr & ~CALL_X32_BIT, ctx->ret);
 }
 
 static __always_inline int on_any_exit(struct pt_regs *regs, __s32 number, long result)
 {
-	number &= ~X32_BIT;
+	number &= ~CALL_X32_BIT;
 	if (number != NR_OPENAT && number != NR_OPEN && number != NR_OPENAT2 && number != NR_CREAT)
 		return 0;
 	return current_is_compat(current_task()) ? 0 : on_exit(regs, number, result);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(any_exit_btf, struct pt_regs *regs, long result)
-{
-	return on_any_exit(regs, SYSCALL_NUMBER_TYPED(regs), result);
-}
-
-SEC("?raw_tp/sys_exit")
-int BPF_PROG(any_exit_raw, struct pt_regs *regs, long result)
-{
-	return on_any_exit(regs, SYSCALL_NUMBER(regs), result);
-}
+CALL_EXIT_PROGRAMS(any_exit, on_any_exit)

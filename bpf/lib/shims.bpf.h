@@ -28,6 +28,18 @@ static __always_inline void current_comm(struct task_struct *task, char *to)
 	}
 }
 
+/*
+ * A pointer as the number that a function for the verifier to follow once wants. Where a program's arguments are typed
+ * pointers, a cast alone leaves it one for the verifier, which refuses such a call (6.12).
+ */
+static __always_inline __u64 as_number(const void *pointer)
+{
+	__u64 number;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
+}
+
 /* Since 6.1 (c54b5b8a4f0a) a cgroup's ancestors are pointers; before, from 4.18 on, they were ids. */
 struct cgroup___ids {
 	__u64 ancestor_ids[0];

@@ -180,6 +180,12 @@ TEST_CASE("with CAP_BPF and CAP_PERFMON alone every tool works") {
     auto inside = memory_is_locked() ? as_tracer_with_memory : as_tracer;
     Result result = live::trace(subject.tool, subject.options, subject.command(), {.inside = inside});
     INFO(result.err);
+    // Since 6.16 uprobes ask for more.
+    if (subject.placed && result.status == 77) {
+      CHECK(live::count_lines(result.err) == 1);
+      CHECK(result.err.find("CAP_SYS_ADMIN") != std::string::npos);
+      continue;
+    }
     CHECK(result.status == 0);
     CHECK(subject.shown(result) == subject.made);
     CHECK(result.lost() == 0);
@@ -247,7 +253,7 @@ TEST_CASE("a row's time is that of its event, and in order") {
     if (subject.counts) continue;
     INFO(subject.tool);
     Process process(subject.command(), {.gated = true});
-    live::Tool tool(subject.tool, {"--tree", process.number()});
+    live::Tool tool(subject.tool, subject.options + Words{"--tree", process.number()});
     std::string before = rfc3339_now(), last = before;
     process.go();
     process.wait();
@@ -265,6 +271,7 @@ TEST_CASE("hostile names come back exactly from JSON and are harmless in text") 
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
+    if (subject.placed) continue;  // a copy is another file
     INFO(subject.tool);
     Words command = subject.command();
     command[0] = hostile_copy(file, subject.trigger);
@@ -454,6 +461,6 @@ TEST_CASE("--strict without a loss is 0") {
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    CHECK(live::trace(subject.tool, {"--strict"}, subject.command()).status == 0);
+    CHECK(live::trace(subject.tool, subject.options + Words{"--strict"}, subject.command()).status == 0);
   }
 }

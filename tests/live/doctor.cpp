@@ -14,7 +14,8 @@ namespace {
 constexpr int cap_perfmon = 38, cap_bpf = 39;  // newer than some headers
 
 void as_nobody() { live::become_nobody(); }
-void as_tracer() { live::become_nobody({cap_bpf, cap_perfmon}); }
+// The last is for the memory of maps, before 5.11.
+void as_tracer() { live::become_nobody({cap_bpf, cap_perfmon, CAP_SYS_RESOURCE}); }
 
 // Starts each tool and compares what it takes and says with doctor's row of it; the status is that of the worst.
 void compare(const std::function<void()>& inside) {

@@ -21,6 +21,8 @@ bool gone(int pid) {
 }
 
 bool streams(const Subject& subject) { return !subject.counts; }
+// Acts are what most tools show, not hits in a file of its own.
+bool sees_acts(const Subject& subject) { return !subject.placed; }
 
 // All switches that a process's threads made because they had nothing to do.
 long wake_ups(int pid) {
@@ -41,7 +43,7 @@ TEST_CASE("SIGINT, SIGTERM and SIGHUP end a run with its summary") {
   for (const Subject& subject : live::subjects()) {
     for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
       INFO(subject.tool << " " << strsignal(signal));
-      live::Tool tool(subject.tool, {"-p", idle.number()});
+      live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", idle.number()});
       live::Result result = tool.stop(signal);
       CHECK(result.status == 0);
       CHECK(result.end()["rows"] == result.row_lines());
@@ -79,6 +81,7 @@ TEST_CASE("a closed pipe ends a run quietly") {
   live::File file;
   for (const Subject& subject : live::subjects()) {
     for (bool json : {true, false}) {
+      if (!sees_acts(subject)) continue;
       INFO(subject.tool << (json ? " JSON" : " text"));
       Process acts(live::trigger("acts", {file.path()}));
       acts.says();
@@ -101,7 +104,7 @@ TEST_CASE("-d ends a run after that long") {
   Process idle(live::idle());
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    live::Tool tool(subject.tool, {"-p", idle.number(), "-d", "400ms"});
+    live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", idle.number(), "-d", "400ms"});
     auto begin = Clock::now();
     live::Result result = tool.finish();
     CHECK(result.status == 0);
@@ -115,7 +118,7 @@ TEST_CASE("-n ends a run after so many rows") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
-    if (!streams(subject)) continue;
+    if (!streams(subject) || !sees_acts(subject)) continue;
     INFO(subject.tool);
     Process acts(live::trigger("acts", {file.path()}));
     acts.says();
@@ -133,7 +136,7 @@ TEST_CASE("a run ends with the last process of -p") {
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
     Process one(live::trigger("ends"), {.gated = true}), two(live::trigger("ends"), {.gated = true});
-    live::Tool tool(subject.tool, {"-p", one.number() + "," + two.number()});
+    live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", one.number() + "," + two.number()});
     one.go();
     one.wait();
     CHECK_FALSE(tool.ended(milliseconds(200)));
@@ -147,7 +150,9 @@ TEST_CASE("the command's status is told, and ours stays our own") {
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    auto end_of = [&](const char* status) { return live::trace(subject.tool, {}, live::trigger("ends", {status})); };
+    auto end_of = [&](const char* status) {
+      return live::trace(subject.tool, live::least(subject.tool), live::trigger("ends", {status}));
+    };
     live::Result good = end_of("0"), three = end_of("3"), killed = end_of("-11");
     CHECK(good.status == 0);
     CHECK(good.end()["command"] == Json{{"exit", 0}});
@@ -165,10 +170,10 @@ TEST_CASE("the command's output goes to our standard error, its input is ours") 
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    live::Result said = live::trace(subject.tool, {}, {"echo", "said by the command"});
+    live::Result said = live::trace(subject.tool, live::least(subject.tool), {"echo", "said by the command"});
     CHECK(said.err.find("said by the command\n") != std::string::npos);
     for (const std::string& line : said.lines()) CHECK(Json::accept(line));
-    live::Tool cat(subject.tool, {"--", "cat"});
+    live::Tool cat(subject.tool, live::least(subject.tool) + Words{"--", "cat"});
     cat.go();
     cat.close_input();
     live::Result result = cat.finish();
@@ -184,7 +189,7 @@ TEST_CASE("a command that cannot be started: 1, and one line") {
     for (const std::string& command :
          {std::string("no-such-command"), std::string("/nonexistent/program"), file.path()}) {
       INFO(subject.tool << " -- " << command);
-      live::Result result = live::trace(subject.tool, {}, {command}, {.json = false});
+      live::Result result = live::trace(subject.tool, live::least(subject.tool), {command}, {.json = false});
       CHECK(result.status == 1);
       CHECK(result.err.find(command) != std::string::npos);
       CHECK(live::count_lines(result.err) == lesser_lines(result.err) + 1);
@@ -196,7 +201,7 @@ TEST_CASE("SIGTERM is passed on to the command") {
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
-    live::Tool tool(subject.tool, Words{"--"} + live::idle());
+    live::Tool tool(subject.tool, live::least(subject.tool) + Words{"--"} + live::idle());
     auto told = [](std::string_view text) { return text.find(" \n") != text.npos; };
     REQUIRE(tool.err().wait(told));
     std::string text = tool.err().text();
@@ -226,7 +231,7 @@ TEST_CASE("output into a pipe comes line by line, soon") {
   live::File file;
   for (const Subject& subject : live::subjects()) {
     // Each act's child reads a random number of its own when it starts.
-    if (!streams(subject) || subject.tool == "randomread") continue;
+    if (!streams(subject) || !sees_acts(subject) || subject.tool == "randomread") continue;
     for (bool json : {true, false}) {
       INFO(subject.tool << (json ? " JSON" : " text"));
       Process acts(live::trigger("acts", {file.path()}));
@@ -256,7 +261,7 @@ TEST_CASE("an idle tool wakes up less than five times a second") {
   Process idle(live::idle());
   std::vector<std::unique_ptr<live::Tool>> tools;
   for (const Subject& subject : live::subjects())
-    tools.push_back(std::make_unique<live::Tool>(subject.tool, Words{"-p", idle.number()}));
+    tools.push_back(std::make_unique<live::Tool>(subject.tool, live::least(subject.tool) + Words{"-p", idle.number()}));
   std::vector<long> before;
   for (auto& tool : tools) before.push_back(wake_ups(tool->pid()));
   std::this_thread::sleep_for(std::chrono::seconds(3));

@@ -15,6 +15,7 @@ struct Subject {
   std::vector<Words> ways;  // all its --attach ways, with the options that they belong to
   bool counts = false;      // its rows hold a count
   bool sampled = false;     // any number of them stands for all that were made
+  bool placed = false;      // it sees the one file that its options name, by uprobes
 
   Words command() const { return live::trigger(trigger, arguments); }
   // A row is about the trigger itself; not so the forked child, which nobody knows before.
@@ -26,6 +27,14 @@ struct Subject {
   }
   std::size_t shown_of(const Result& result, int pid) const { return shown(result, {{whose, pid}}); }
 };
+
+// What a tool must be told before it can say what else is wrong: most nothing.
+inline Words least(const std::string& tool) {
+  if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
+  if (tool == "strlencount") return {"-P", "--lib", test::trigger_path("texts"), "--func", "look_up", "--arg", "1"};
+  if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
+  return {};
+}
 
 inline const std::vector<Subject>& subjects() {
   static const std::vector<Subject> all = {
@@ -71,23 +80,17 @@ inline const std::vector<Subject>& subjects() {
       {"offwaketime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"wakeuptime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"profile", "calls", {"getppid", "3000000"}, {}, "pid", 1, {{"clock"}}, true, true},
+      {"usdtsnoop", "marks", {"7"}, least("usdtsnoop"), "pid", 7, {{"uprobe"}}, false, false, true},
+      {"strlencount", "texts", {"7"}, least("strlencount"), "pid", 10, {{"uprobe"}}, true, false, true},
   };
   return all;
 }
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency",  "bitesize",  "disksnoop", "doctor",
-                                              "probes",      "structof",  "symbolize", "taskswitch",
-                                              "strlencount", "usdtsnoop", "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency", "bitesize",  "disksnoop",  "doctor",    "probes",
+                                              "structof",   "symbolize", "taskswitch", "vfslatency"};
   return tools;
-}
-
-// What a tool must be told before it can say what else is wrong: most nothing.
-inline Words least(const std::string& tool) {
-  if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
-  if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
-  return {};
 }
 
 // Tools that attach to nothing and so need no capability.

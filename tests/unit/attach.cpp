@@ -24,7 +24,7 @@ class FakeKernel : public kit::Kernel {
     return *this;
   }
   FakeKernel& denies(const std::string& hook) {
-    answers[hook] = {false, true, "not permitted", {}};
+    answers[hook] = {false, true, "CAP_BPF", "not permitted", {}};
     return *this;
   }
 

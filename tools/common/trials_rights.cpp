@@ -26,6 +26,7 @@ constexpr Capability capabilities[] = {
     {CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "both, and reading a tracefs that is mounted nowhere"},
     {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "reading tracefs"},
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "looking at the files of other users' processes"},
+    {CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", "memory for maps, on kernels before 5.11"},
     {CAP_SYSLOG, "CAP_SYSLOG", "the addresses of the kernel's functions"},
 };
 
