@@ -55,6 +55,7 @@ TEST_CASE("what is written to a terminal is shown, with who wrote it, in every w
 TEST_CASE("writes in pieces, and longer ones than a record holds, come out whole") {
   NEEDS("root");
   Terminal terminal;
+  live::Fd open_all_along(open(terminal.name.c_str(), O_RDWR | O_NOCTTY));  // or the reader meets its end in between
   live::Tool tool("ttysnoop", {terminal.name});
   std::string text(9000, 'a');
   for (int i = 0; i < 300; i++) text[i * 30] = static_cast<char>('A' + i % 26);
