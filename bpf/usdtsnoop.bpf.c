@@ -6,10 +6,19 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* Before 5.15 (7adfc6c9b315) a program cannot know by which attachment it runs; the frontend then has one plan only. */
+static __always_inline __u32 plan_number_of(void *ctx)
+{
+	if (kernel_has_helper(get_attach_cookie))
+		return bpf_get_attach_cookie(ctx);
+	return 0;
+}
+
 SEC("?uprobe")
 int on_probe(struct pt_regs *ctx)
 {
-	__u32 number = fetch_plan_number(ctx);
+	__u64 context = fetch_context_address(ctx);
+	__u32 number = plan_number_of(ctx);
 	struct usdtsnoop_record *record;
 	struct fetch_plan *plan;
 	struct filter_ids ids;
@@ -17,7 +26,7 @@ int on_probe(struct pt_regs *ctx)
 	if (!filter_current())
 		return 0;
 	plan = bpf_map_lookup_elem(&fetch_plans, &number);
-	if (!plan || !fetch_wanted(ctx, plan))
+	if (!plan || !fetch_wanted(context, number, 0))
 		return 0;
 	record = stream_reserve(struct usdtsnoop_record, 0, fetch_tail);
 	if (!record)
@@ -29,7 +38,8 @@ int on_probe(struct pt_regs *ctx)
 	record->cpu = bpf_get_smp_processor_id();
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	record->fetched.plan = number;
-	fetch_show(ctx, plan, &record->head, stream_tail(record), &record->fetched);
+	fetch_show(context, plan, number, 0, &record->fetched, FETCH_VALUES, stream_tail(record),
+		   &record->head.tail_size);
 	stream_submit(record);
 	return 0;
 }

@@ -23,11 +23,7 @@ const kit::UsdtPlace* place_of(const std::vector<kit::UsdtPlace>& places, const 
 
 kit::Cell values(const std::vector<kit::UsdtPlace>& places, const Record& record) {
   const kit::UsdtPlace* place = place_of(places, record);
-  if (!place) return kit::Cell::unknown();
-  std::vector<std::pair<std::string_view, kit::Cell>> parts;
-  for (std::size_t i = 0; i < place->values.size(); i++)
-    parts.emplace_back(place->values[i].name, kit::value_cell(place->values[i], record.fetched, i, kit::tail(record)));
-  return kit::Cell::fields(std::move(parts));
+  return place ? kit::value_cells(place->values, record.fetched, kit::tail(record)) : kit::Cell::unknown();
 }
 
 kit::Table<Record> make_table(const std::vector<kit::UsdtPlace>& places) {

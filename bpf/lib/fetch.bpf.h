@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Walks fetch plans (kit/fetch.h). A probe has up to two: the filter is walked before anything is reserved, the values
- * are fetched into the record. Both loops are bounded, and all that a step leaves behind is one number and one truth,
- * so that the verifier's states of one turn fall together.
+ * are fetched into the record. A step, the filter and each value are global functions of numbers alone, the context's
+ * address among them: so the verifier follows each once, whatever the program and wherever in the loop, and a program
+ * is loaded in milliseconds.
  */
 #ifndef KIT_FETCH_BPF_H
 #define KIT_FETCH_BPF_H
@@ -45,19 +46,34 @@ static __always_inline __u32 fetch_plan_number(void *ctx)
 	return 0;
 }
 
-struct fetch_state {
-	__u64 value;
-	__u32 next; /* the step to go on at */
-	bool truth;
-	bool unread;
-};
+/* What could not be read; no value looks so but by chance of one in 2^64. */
+#define FETCH_UNREAD 0x6b69742d6e6f6e65
 
-static __always_inline __u64 fetch_register(void *ctx, const struct fetch_step *step)
+/* Read by a helper: the verifier takes no context at an offset that it does not know. */
+static __always_inline __u64 fetch_context(__u64 context, const struct fetch_step *step, __u32 size)
 {
 	__u64 value = 0;
 
-	bpf_probe_read_kernel(&value, sizeof(value), ctx + (step->offset & 0x1ff));
+	if (size > sizeof(value))
+		size = sizeof(value);
+	bpf_probe_read_kernel(&value, size, (void *)(context + step->offset));
 	return value;
+}
+
+/* As a number, with which the verifier lets be reckoned: by way of memory it forgets what it is. */
+static __always_inline __u64 fetch_context_address(void *ctx)
+{
+	__u64 value = 0;
+	void *saved = ctx;
+
+	bpf_probe_read_kernel(&value, sizeof(value), &saved);
+	return value;
+}
+
+/* Kernel addresses have the highest bit set on both architectures. */
+static __always_inline bool fetch_is_kernel(__u64 address)
+{
+	return address >> 63;
 }
 
 static __always_inline __u64 fetch_cast(__u64 value, __u32 bits, bool is_signed)
@@ -120,7 +136,7 @@ __noinline int fetch_match(__u64 address, __u32 glob_number, __u32 where)
 
 	if (!glob)
 		return 0;
-	if (where == FETCH_MATCH_USER)
+	if (where == FETCH_MATCH_USER || (where == FETCH_MATCH_KERNEL && !fetch_is_kernel(address)))
 		size = bpf_probe_read_user_str(text, sizeof(text), (void *)address);
 	else if (where == FETCH_MATCH_KERNEL)
 		size = bpf_probe_read_kernel_str(text, sizeof(text), (void *)address);
@@ -142,85 +158,122 @@ __noinline int fetch_match(__u64 address, __u32 glob_number, __u32 where)
 	return (state & glob->ends) != 0;
 }
 
-/* One step that fetches or computes. */
-static __always_inline void fetch_value(void *ctx, const struct fetch_step *step, struct fetch_state *state)
+static __always_inline __u64 fetch_read(__u64 address, const struct fetch_step *step)
 {
 	__u32 size = step->size & 15;
 	__u64 read = 0;
 	long error;
 
-	switch (step->op) {
-	case FETCH_CONSTANT:
-		state->value = step->number;
-		break;
-	case FETCH_REGISTER:
-		state->value = fetch_register(ctx, step);
-		break;
-	case FETCH_ADD_REGISTER:
-		state->value += fetch_register(ctx, step) << (step->size & 7);
-		break;
-	case FETCH_ADD:
-		state->value += step->number;
-		break;
-	case FETCH_READ_USER:
-	case FETCH_READ_KERNEL:
-		if (size > sizeof(read))
-			size = sizeof(read);
-		state->value += step->offset;
-		if (step->op == FETCH_READ_USER)
-			error = bpf_probe_read_user(&read, size, (void *)state->value);
-		else
-			error = bpf_probe_read_kernel(&read, size, (void *)state->value);
-		if (error)
-			state->unread = true;
-		state->value = read;
-		break;
-	case FETCH_SHIFT:
-		state->value >>= step->size & 63;
-		break;
-	case FETCH_CAST:
-		state->value = fetch_cast(state->value, step->size, step->flag);
-		break;
-	case FETCH_TASK:
-		state->value = fetch_of_task(step->index);
-		break;
-	}
+	if (size > sizeof(read))
+		size = sizeof(read);
+	if (step->op == FETCH_READ_USER || !fetch_is_kernel(address))
+		error = bpf_probe_read_user(&read, size, (void *)address);
+	else
+		error = bpf_probe_read_kernel(&read, size, (void *)address);
+	return error ? FETCH_UNREAD : read;
 }
 
-/* Whether the plan's filter wants this hit. */
-static __always_inline bool fetch_wanted(void *ctx, struct fetch_plan *plan)
+/* The value after one step that fetches or computes: of the filter's, or, counted on behind them, of the values'. */
+__noinline __u64 fetch_do(__u64 value, __u64 context, __u32 plan_number, __u32 number, __u64 latency)
 {
-	struct fetch_state state = {};
+	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
+	const struct fetch_step *step;
 
+	if (!plan || number >= FETCH_FILTER_STEPS + FETCH_VALUE_STEPS)
+		return 0;
+	step = &plan->filter[number];
+	switch (step->op) {
+	case FETCH_CONSTANT:
+		return step->number;
+	case FETCH_REGISTER:
+		return fetch_context(context, step, sizeof(value));
+	case FETCH_ADD_REGISTER:
+		return value + (fetch_context(context, step, sizeof(value)) << (step->size & 7));
+	case FETCH_ADD:
+		return value + step->number;
+	case FETCH_READ_USER:
+	case FETCH_READ_KERNEL:
+		return fetch_read(value + step->offset, step);
+	case FETCH_SHIFT:
+		return value >> (step->size & 63);
+	case FETCH_CAST:
+		return fetch_cast(value, step->size, step->flag);
+	case FETCH_CONTEXT:
+		return fetch_context(context, step, step->size & 15);
+	case FETCH_ADD_CONTEXT:
+		return value + context;
+	case FETCH_LATENCY:
+		return latency ? latency : FETCH_UNREAD;
+	case FETCH_TASK:
+		return fetch_of_task(step->index);
+	}
+	return value;
+}
+
+/* Whether the plan's filter wants this hit; `latency` is that of the call that returns, 0 where there is none. */
+__noinline int fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
+{
+	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
+	__u32 next = 0;
+	__u64 value = 0;
+	int truth = 0;
+
+	if (!plan)
+		return 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FETCH_FILTER_STEPS; i++) {
 		const struct fetch_step *step = &plan->filter[i];
-		int match;
 
 		if (step->op == FETCH_END)
-			return true;
-		if (i < state.next)
+			return 1;
+		if (i < next)
 			continue;
 		if (step->op == FETCH_WANTED)
 			return step->flag;
 		if (step->op == FETCH_COMPARE) {
-			state.truth = fetch_compare(step, state.value);
+			truth = fetch_compare(step, value);
 		} else if (step->op >= FETCH_MATCH_USER && step->op <= FETCH_MATCH_COMM) {
-			match = fetch_match(state.value, step->index, step->op);
-			state.unread = match < 0;
-			state.truth = (match > 0) != !!step->flag;
+			truth = fetch_match(value, step->index, step->op);
+			if (truth < 0) {
+				count_lost(value_unread);
+				return 0;
+			}
+			truth ^= step->flag & 1;
 		} else if (step->op == FETCH_JUMP) {
-			if (state.truth == !!step->flag)
-				state.next = step->index;
+			if (truth == step->flag)
+				next = step->index;
 		} else {
-			fetch_value(ctx, step, &state);
-		}
-		if (state.unread) {
-			count_lost(value_unread);
-			return false;
+			value = fetch_do(value, context, plan_number, i, latency);
+			if (value == FETCH_UNREAD) {
+				count_lost(value_unread);
+				return 0;
+			}
 		}
 	}
-	return false;
+	return 0;
+}
+
+/* The value whose steps begin at `first`, for the step that shows it. */
+__noinline __u64 fetch_evaluate(__u64 context, __u32 plan_number, __u32 first, __u64 latency)
+{
+	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
+	__u64 value = 0;
+
+	if (!plan)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FETCH_VALUE_STEPS; i++) {
+		__u32 number = first + i;
+
+		/* Or clang reckons with addresses, whose bounds the verifier does not know. */
+		barrier_var(number);
+		if (number >= FETCH_VALUE_STEPS || plan->show[number].op >= FETCH_SHOW)
+			break;
+		value = fetch_do(value, context, plan_number, FETCH_FILTER_STEPS + number, latency);
+		if (value == FETCH_UNREAD)
+			break;
+	}
+	return value;
 }
 
 /* Masked where it is used: up to 5.16 the verifier forgets the bounds of what goes to the stack and comes back. */
@@ -235,17 +288,14 @@ static __always_inline char *fetch_place(char *tail, __u64 at)
 	return tail + fetch_masked(at, fetch_room);
 }
 
-/* Puts a string, or bytes, behind those that are in the tail already, whose end the record itself knows. */
-static __always_inline void fetch_show_text(struct kit_head *head, char *tail, struct fetch_result *result,
-					    const struct fetch_step *step, __u64 address)
+/* Puts a string, or bytes, behind those that are in the tail already, of which `used` bytes are. */
+static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetch_result *result,
+					    const struct fetch_step *step, __u64 address, __u32 index)
 {
-	__u64 at = head->tail_size, size = step->number;
-	__u32 index = step->index;
+	__u64 at = *used, size = step->number;
 	bool whole = true;
 	long got;
 
-	if (index >= FETCH_VALUES)
-		return;
 	if (at >= fetch_room) {
 		result->cut |= 1u << index;
 		return;
@@ -254,11 +304,11 @@ static __always_inline void fetch_show_text(struct kit_head *head, char *tail, s
 		size = fetch_string_size - 1;
 		whole = false;
 	}
-	if (step->op == FETCH_SHOW_STRING_USER)
+	if (step->op == FETCH_SHOW_STRING_USER || (step->op == FETCH_SHOW_STRING_KERNEL && !fetch_is_kernel(address)))
 		got = bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	else if (step->op == FETCH_SHOW_STRING_KERNEL)
 		got = bpf_probe_read_kernel_str(fetch_place(tail, at), fetch_string_size, (void *)address);
-	else if (step->op == FETCH_SHOW_BYTES_USER)
+	else if (step->op == FETCH_SHOW_BYTES_USER || !fetch_is_kernel(address))
 		got = bpf_probe_read_user(fetch_place(tail, at), fetch_masked(size, fetch_string_size),
 					  (void *)address);
 	else
@@ -276,34 +326,35 @@ static __always_inline void fetch_show_text(struct kit_head *head, char *tail, s
 	if (!whole)
 		result->cut |= 1u << index;
 	result->values[index] = at << 32 | size;
-	head->tail_size = at + size;
+	*used = at + size;
 }
 
-/* Fetches what is shown. The tail's room is fetch_tail. */
-static __always_inline void fetch_show(void *ctx, struct fetch_plan *plan, struct kit_head *head, char *tail,
-				       struct fetch_result *result)
+/*
+ * Fetches what is shown: up to `values` (a constant), and strings into the tail, whose room is fetch_tail and of which
+ * `used` bytes are in use.
+ */
+static __always_inline void fetch_show(__u64 context, struct fetch_plan *plan, __u32 plan_number, __u64 latency,
+				       struct fetch_result *result, __u32 values, char *tail, __u32 *used)
 {
-	struct fetch_state state = {};
+	__u32 first = 0;
 
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FETCH_VALUE_STEPS; i++) {
-		const struct fetch_step *step = &plan->show[i];
+	for (__u32 i = 0; i < values; i++) {
+		__u32 last = plan->shows[i];
+		const struct fetch_step *step;
+		__u64 value;
 
-		if (step->op == FETCH_END)
+		if (last >= FETCH_VALUE_STEPS)
 			break;
-		if (step->op < FETCH_SHOW) {
-			fetch_value(ctx, step, &state);
-			continue;
-		}
-		if (step->index >= FETCH_VALUES)
-			break;
-		if (state.unread)
-			result->unread |= 1u << step->index;
+		value = fetch_evaluate(context, plan_number, first, latency);
+		step = &plan->show[last];
+		first = last + 1;
+		if (value == FETCH_UNREAD)
+			result->unread |= 1u << i;
 		else if (step->op == FETCH_SHOW)
-			result->values[step->index] = state.value;
+			result->values[i] = value;
 		else if (fetch_room)
-			fetch_show_text(head, tail, result, step, state.value);
-		state.unread = false;
+			fetch_show_text(used, tail, result, step, value, i);
 	}
 }
 

@@ -15,16 +15,19 @@
 enum fetch_verb {
   FETCH_END,
   FETCH_CONSTANT,     /* value = number */
-  FETCH_REGISTER,     /* value = the register at byte `offset` of pt_regs */
+  FETCH_REGISTER,     /* value = the register at byte `offset` of pt_regs, or the argument of a typed program */
   FETCH_ADD_REGISTER, /* value += that register << `size` */
   FETCH_ADD,          /* value += number */
   FETCH_READ_USER,    /* value = `size` bytes at value + offset */
-  FETCH_READ_KERNEL,
-  FETCH_SHIFT,      /* value >>= `size` bits */
-  FETCH_CAST,       /* the lowest `size` bits, sign-extended if `flag` */
-  FETCH_TASK,       /* value = what `index` (fetch_task) says of the task that runs */
-  FETCH_COMPARE,    /* truth = value `index` (fetch_compare) number, as signed if `flag` */
-  FETCH_MATCH_USER, /* truth = the string at value matches glob `index`; not if `flag` */
+  FETCH_READ_KERNEL,  /* the same; an address below the kernel's is one of the process's */
+  FETCH_SHIFT,        /* value >>= `size` bits */
+  FETCH_CAST,         /* the lowest `size` bits, sign-extended if `flag` */
+  FETCH_CONTEXT,      /* value = `size` bytes at byte `offset` of what the program is given */
+  FETCH_ADD_CONTEXT,  /* value += the address of that */
+  FETCH_LATENCY,      /* value = ns since the call that now returns; unread if that was not seen */
+  FETCH_TASK,         /* value = what `index` (fetch_task) says of the task that runs */
+  FETCH_COMPARE,      /* truth = value `index` (fetch_compare) number, as signed if `flag` */
+  FETCH_MATCH_USER,   /* truth = the string at value matches glob `index`; not if `flag` */
   FETCH_MATCH_KERNEL,
   FETCH_MATCH_COMM,
   FETCH_JUMP,             /* if truth is `flag`, go on at step `index` */
@@ -53,8 +56,25 @@ KIT_SIZE_IS(struct fetch_step, 16);
 struct fetch_plan {
   struct fetch_step filter[FETCH_FILTER_STEPS];
   struct fetch_step show[FETCH_VALUE_STEPS];
+  __u8 shows[FETCH_VALUES]; /* which step shows a value; FETCH_NONE: there are no more */
+  __u32 flags;              /* fetch_flag */
 };
-KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS));
+KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS) + 16);
+
+#define FETCH_NONE 0xff
+
+enum fetch_flag {
+  FETCH_ANYONE = 1, /* the hit is about no process: the suite's filters do not ask */
+  FETCH_ENTRY = 2,  /* the call is remembered for its return, and nothing else is done */
+  FETCH_RETURN = 4, /* the call that was remembered is taken */
+  FETCH_POPPED = 8, /* at that return the stack no longer holds the return address */
+};
+
+/*
+ * Which place was hit and which plan is its own: plan << 32 | place. Kernels tell it to programs as a cookie; a program
+ * that is attached to one place only has it instead of this number, put there before it is loaded.
+ */
+#define FETCH_COOKIE 0x6b69742d636f7079
 
 /* Globs compiled as --comm is (filter.bpf.h): 63 positions. */
 struct fetch_glob {
@@ -65,7 +85,7 @@ KIT_SIZE_IS(struct fetch_glob, 259 * 8);
 
 /* What a plan fetched: the last part of a record. A string is its place in the tail << 32 | its size. */
 struct fetch_result {
-  __u32 plan;   /* which plan */
+  __u32 plan;   /* which place was hit */
   __u32 unread; /* a bit for each value that could not be read */
   __u32 cut;    /* a bit for each string that is longer than its room */
   __u32 zero;

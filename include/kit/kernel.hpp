@@ -11,9 +11,10 @@
 
 namespace kit {
 
-enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, other };
+enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, placed, other };
 
-// Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp).
+// Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp); so it is with what
+// kit/probing.hpp has placed.
 
 // A place to attach to, as a program's section says it: "tp_btf/sched_switch", "tp/syscalls/sys_exit_openat".
 struct Hook {

@@ -71,6 +71,8 @@ class Session {
 
   // Keeps a link until the run ends: of a probe that the tool attaches itself, after load.
   void keep(Link link);
+  // Called when the run is over, before what is left is shown: detaches what keep() does not hold.
+  void at_end(std::function<void()> what);
   // A text that only the traced machine knows, made by `find`, kept in captures and read from them in a replay.
   std::string kept(const std::string& name, const std::function<std::string()>& find);
   bool replaying() const;

@@ -2,6 +2,7 @@
 // From what a user asks for, "PROVIDER:PROBE /FILTER/ EXPR...", to the places of files where USDT probes are.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class UsdtSearch {
  public:
   // The words of a command line: [PATH] PROBE.... Throws Failure (usage) for what cannot be meant, before any work.
   UsdtSearch(std::vector<std::string> words, const Settings& settings);
+  UsdtSearch(const std::vector<Probe>& probes, const Settings& settings);
+  // Each place of each probe, with its file and the process as whose it was found.
+  void each(const std::function<void(const UsdtProbe&, const Elf&, std::optional<std::uint32_t>)>& take) const;
   // Everything that matches, or all there is where no probe was named.
   std::vector<UsdtListed> all() const;
   // The places of all the probes, each with its plan, of the same number.
@@ -48,6 +52,7 @@ class UsdtSearch {
     Probe probe;
     std::string file, provider, name;
   };
+  void want(const std::vector<Probe>& probes);
   void add_source(const ElfPlace& place, std::optional<std::uint32_t> pid, bool must);
   void add_process(std::uint32_t pid);
   void add_files();
@@ -59,6 +64,12 @@ class UsdtSearch {
   std::vector<Wanted> wanted_;
   std::vector<Source> sources_;
 };
+
+// "arg0": 0.
+std::optional<unsigned> argument_number(std::string_view name);
+// What an argument's name stands for at one place, and which there are.
+std::optional<Fetched> usdt_argument(const Probe& probe, const UsdtProbe& place, const Expression& expression);
+std::vector<std::string> usdt_argument_names(const UsdtProbe& place);
 
 // The places' names and values as text, and back.
 std::string usdt_places_text(const std::vector<UsdtPlace>& places);

@@ -129,12 +129,119 @@ TEST_CASE("filters answer as C does") {
   }
 }
 
+TEST_CASE("members, elements and casts are read as C reads them") {
+  auto one = [](const std::string& text) { return kit::parse_probes({"kprobe:f", text}).at(0).shown.at(0); };
+  kit::Expression whole = one("path->dentry.d_name[2].name:str").expression;
+  CHECK(whole.kind == Kind::member);
+  CHECK(whole.text == "name");
+  CHECK(whole.of[0].kind == Kind::element);
+  CHECK(whole.of[0].number == 2);
+  CHECK(whole.of[0].of[0].text == "d_name");
+  CHECK(whole.of[0].of[0].of[0].of[0].text == "path");
+  // A cast takes in all that follows, unless it stands in parentheses.
+  whole = one("(struct file *)arg0->f_op").expression;
+  CHECK(whole.kind == Kind::cast);
+  CHECK(whole.text == "struct file *");
+  CHECK(whole.of[0].kind == Kind::member);
+  whole = one("((struct file *)arg0)->f_op").expression;
+  CHECK(whole.kind == Kind::member);
+  CHECK(whole.of[0].kind == Kind::cast);
+  CHECK(one("*(u32 *)arg1").expression.kind == Kind::element);
+  CHECK(one("(u32)arg1:x").format.kind == kit::Format::Kind::hex);
+  CHECK(one("(unsigned int)arg1").text == "(unsigned int)arg1");
+  auto filter =
+      kit::parse_probes({"kprobe:f", "/((struct file *)arg0)->f_flags == 1 && (arg1 || (u8)arg2 < 5ms)/"})[0].filter;
+  REQUIRE(filter);
+  CHECK(filter->kind == Kind::both);
+  CHECK(filter->of[0].of[0].kind == Kind::member);
+  CHECK(filter->of[1].kind == Kind::either);
+  CHECK(filter->of[1].of[1].of[1].number == 5'000'000);
+}
+
+TEST_CASE("what is wrong in an expression is marked, too") {
+  CHECK(refusal("a:b arg0->").find("arg0->▶") != std::string::npos);
+  CHECK(refusal("a:b arg0[x]").find("arg0[▶x]") != std::string::npos);
+  CHECK(refusal("a:b arg0[1").find("▶[1") != std::string::npos);
+  CHECK(refusal("a:b ((u32)arg0").find("▶((u32)arg0: a parenthesis is not closed") != std::string::npos);
+  CHECK(refusal("a:b arg0:st").find("did you mean s") != std::string::npos);
+  CHECK(refusal("a:b /arg0 < 5min/").find("▶5min") != std::string::npos);
+  CHECK(refusal("a:b /arg0 == 20000000000s/").find("64 bits") != std::string::npos);
+  CHECK(refusal("a:b " + std::string(100, '*') + "arg0").find("too many") != std::string::npos);
+  std::string deep = "arg0";
+  for (int i = 0; i < 40; i++) deep += ".x";
+  CHECK(refusal("a:b " + deep).find("too many members") != std::string::npos);
+}
+
+TEST_CASE("limits are stated and kept") {
+  auto plan = [](const std::string& text) -> std::string {
+    try {
+      kit::FetchPlans plans;
+      auto value = [](const kit::Expression&) -> std::optional<kit::Fetched> { return kit::Fetched{}; };
+      plans.add(kit::parse_probes({"kprobe:f", text}).at(0), value, {});
+    } catch (const kit::Failure& failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  std::string values, filter = "/a == 1";
+  for (int i = 0; i < 13; i++) values += " a" + std::to_string(i);
+  CHECK(plan(values).find("12 values at most") != std::string::npos);
+  for (int i = 0; i < 30; i++) filter += " || a == 1";
+  CHECK(plan(filter + "/").find("32 are the limit") != std::string::npos);
+  CHECK(plan("/a == \"" + std::string(200, 'x') + "\"/").find("▶") != std::string::npos);
+}
+
+TEST_CASE("values travel as text and come back") {
+  for (const kit::ShownValue& value :
+       {kit::ShownValue{"arg0", 'd', 32, ""}, kit::ShownValue{"state", 'e', 32, "0=NONE,1=ONE"},
+        kit::ShownValue{"((struct file *)arg0)->f_pos", 'x', 64, ""},
+        kit::ShownValue{"s", 't', 64, "d 0 32 a.b;x 64 64 c;"}}) {
+    auto again = kit::parse_shown_value(kit::shown_value_text(value));
+    REQUIRE(again);
+    CHECK((again->name == value.name && again->how == value.how && again->bits == value.bits &&
+           again->more == value.more));
+  }
+  for (const char* damaged : {"", "d", "d 5", "dx a", " "}) CHECK_FALSE(kit::parse_shown_value(damaged));
+}
+
+TEST_CASE("values are shown by what they are") {
+  fetch_result result{};
+  std::string tail("\x01\0\0\0\xfe\xff\xff\xffname\0\0\0\0\x7f\0\0\x01", 20);
+  result.values[0] = 5;
+  result.values[1] = 20;  // all of the tail
+  result.values[2] = std::uint64_t{8} << 32 | 4;
+  result.values[3] = 0x0100007f;  // as the network orders it
+  auto cell = [&](const kit::ShownValue& shown, std::size_t index) {
+    return kit::value_cell(shown, result, index, tail);
+  };
+  CHECK(cell({"v", 'e', 32, "4=FOUR,5=FIVE"}, 0).text() == "FIVE");
+  CHECK(cell({"v", 'e', 32, "4=FOUR"}, 0).text() == "5");
+  CHECK(cell({"v", 'f', 32, "1=A,4=B"}, 0).text() == "A|B");
+  CHECK(cell({"v", 'f', 32, "1=A"}, 0).text() == "A|0x4");
+  CHECK(cell({"v", 's', 64, ""}, 2).text() == "name");
+  CHECK(cell({"v", 'i', 32, ""}, 3).text() == "127.0.0.1");
+  kit::Cell whole = cell({"v", 't', 64, "u 0 32 a;d 32 32 b;s 64 64 c;u 0 1 bit;u 160 8 beyond;"}, 1);
+  REQUIRE(whole.parts.size() == 5);
+  CHECK(whole.parts[0].second.number == 1);
+  CHECK(whole.parts[1].second.number == -2);
+  CHECK(whole.parts[2].second.text() == "name");
+  CHECK(whole.parts[3].second.number == 1);
+  CHECK(whole.parts[4].second.number == 0);
+  result.unread = 1;
+  CHECK(cell({"v", 'd', 64, ""}, 0).kind == kit::Cell::Kind::unknown);
+  CHECK(cell({"v", 'd', 64, ""}, 99).kind == kit::Cell::Kind::unknown);
+  result.values[2] = std::uint64_t{19} << 32 | 4;  // beyond the tail, as a damaged capture may say
+  CHECK(cell({"v", 's', 64, ""}, 2).kind == kit::Cell::Kind::unknown);
+}
+
 TEST_CASE("no text makes the parser fall over") {
-  const std::string pieces[] = {"a:b", " ",  "/",  "arg0", "==", "\"", "\\",     "(",   ")", "!", "&&",
-                                "||",  "-1", "0x", ":str", ":",  "\n", "buf(3)", "end", "<", ">", "uprobe:"};
+  const std::string pieces[] = {"a:b", " ",      "/",   "arg0", "==",    "\"",           "\\",   "(",
+                                ")",   "!",      "&&",  "||",   "-1",    "0x",           ":str", ":",
+                                "\n",  "buf(3)", "end", "<",    ">",     "uprobe:",      "->",   ".x",
+                                "[",   "]",      "7ms", "*",    "(u32)", "(struct f *)", "5s"};
   std::uint64_t random = 1;
   int refused = 0, taken = 0;
-  for (int round = 0; round < 20000; round++) {
+  for (int round = 0; round < 40000; round++) {
     std::string text;
     for (int i = 0; i < 12; i++) {
       random = random * 6364136223846793005u + 1442695040888963407u;

@@ -33,6 +33,7 @@ constexpr KindName kind_names[] = {
     {HookKind::tp_btf, "tp_btf/"},       {HookKind::raw_tp, "raw_tp/"}, {HookKind::tracepoint, "tp/"},
     {HookKind::fentry, "fentry/"},       {HookKind::fexit, "fexit/"},   {HookKind::kprobe, "kprobe/"},
     {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},  {HookKind::sample, "sample/"},
+    {HookKind::placed, "placed/"},
 };
 
 Verdict yes(std::string target = {}) { return {true, false, {}, {}, std::move(target)}; }
@@ -110,6 +111,7 @@ class RunningKernel : public Kernel {
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
       case HookKind::sample: return ask_sampling(hook.target);
+      case HookKind::placed: return ask_events();
       case HookKind::other: return yes();
     }
     return no("unknown kind");
@@ -226,6 +228,7 @@ Hook parse_hook(std::string_view section) {
 }
 
 std::string hook_text(const Hook& hook) {
+  if (hook.kind == HookKind::placed) return hook.target;
   for (const KindName& name : kind_names)
     if (hook.kind == name.kind) return cat(name.prefix, hook.target);
   return hook.target;

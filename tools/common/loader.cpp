@@ -15,9 +15,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <set>
+#include <vector>
 
 #include "kernel_types.hpp"
+#include "kit/fetch.h"
 #include "kit/handle.hpp"
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
@@ -62,6 +65,83 @@ int prepare_typed(bpf_program* program, bpf_prog_load_opts* options, long which)
   return bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
 }
 
+// The programs of bpf/lib/hit.bpf.h.
+struct HitSection {
+  const char* name;
+  bpf_prog_type type;
+  int attach_type;
+};
+constexpr int trace_uprobe_multi = 48;  // BPF_TRACE_UPROBE_MULTI, 6.6
+constexpr HitSection hit_sections[] = {
+    {"hit/probe", BPF_PROG_TYPE_KPROBE, 0},
+    {"hit/kprobe_multi", BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI},
+    {"hit/uprobe_multi", BPF_PROG_TYPE_KPROBE, trace_uprobe_multi},
+    {"hit/tracepoint", BPF_PROG_TYPE_TRACEPOINT, 0},
+    {"hit/perf_event", BPF_PROG_TYPE_PERF_EVENT, 0},
+    {"hit/raw", BPF_PROG_TYPE_RAW_TRACEPOINT, 0},
+    {"hit/fentry", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
+    {"hit/fexit", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
+};
+
+// What it takes to load a program again: its instructions as libbpf made them for this kernel, and what it says of
+// their functions, which the verifier asks for. The object stays open, and so do the descriptors in them.
+struct ProgramImage {
+  bpf_prog_type type{};
+  std::vector<bpf_insn> instructions;
+  std::string functions;
+  bpf_prog_load_opts options{};
+  ProgramCopy first;
+};
+
+std::map<const bpf_program*, ProgramImage>& images() {
+  static std::map<const bpf_program*, ProgramImage> all;
+  return all;
+}
+
+// Puts the cookie where the program asks for its own: a 64-bit constant is two instructions.
+void put_cookie(bpf_insn* instructions, std::size_t count, std::uint64_t cookie) {
+  constexpr std::uint64_t marker = FETCH_COOKIE;
+  for (std::size_t i = 0; cookie != marker && i + 1 < count; i++) {
+    bpf_insn &low = instructions[i], &high = instructions[i + 1];
+    if (low.code != (BPF_LD | BPF_IMM | BPF_DW) || low.src_reg != 0) continue;
+    if (static_cast<__u32>(low.imm) != static_cast<__u32>(marker)) continue;
+    if (static_cast<__u32>(high.imm) != marker >> 32) continue;
+    low.imm = static_cast<__s32>(cookie);
+    high.imm = static_cast<__s32>(cookie >> 32);
+  }
+}
+
+// Called by libbpf when it is about to load one of them.
+int prepare_hit(bpf_program* program, bpf_prog_load_opts* options, long which) {
+  const HitSection& section = hit_sections[which];
+  ProgramImage& image = images()[program];
+  auto* instructions = const_cast<bpf_insn*>(bpf_program__insns(program));
+  std::size_t count = bpf_program__insn_cnt(program);
+  options->expected_attach_type = static_cast<bpf_attach_type>(section.attach_type);
+  image.type = section.type;
+  image.instructions.assign(instructions, instructions + count);
+  image.functions.assign(static_cast<const char*>(options->func_info),
+                         options->func_info ? std::size_t{options->func_info_cnt} * options->func_info_rec_size : 0);
+  image.options = *options;
+  image.options.func_info = image.functions.data();
+  image.options.line_info = nullptr;
+  image.options.line_info_cnt = image.options.line_info_rec_size = 0;
+  image.options.log_buf = nullptr;
+  image.options.log_size = image.options.log_level = 0;
+  options->attach_btf_id = image.first.type_id;
+  put_cookie(instructions, count, image.first.cookie);
+  return bpf_program__set_type(program, section.type);
+}
+
+void take_hit_sections() {
+  for (long which = 0; which < std::ssize(hit_sections); which++) {
+    LIBBPF_OPTS(libbpf_prog_handler_opts, handler);
+    handler.cookie = which;
+    handler.prog_prepare_load_fn = prepare_hit;
+    libbpf_register_prog_handler(hit_sections[which].name, BPF_PROG_TYPE_KPROBE, bpf_attach_type{}, &handler);
+  }
+}
+
 void take_typed_sections() {
   static bool taken = false;
   if (std::exchange(taken, true)) return;
@@ -72,6 +152,7 @@ void take_typed_sections() {
     const TypedSection& section = typed_sections[which];
     libbpf_register_prog_handler(section.name, BPF_PROG_TYPE_RAW_TRACEPOINT, section.attach_type, &handler);
   }
+  take_hit_sections();
 }
 
 void write_core_types() {
@@ -157,6 +238,19 @@ int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
   int error = bpf_object__load_skeleton(skeleton);
   KernelTypes::forget();
   return error;
+}
+
+void set_first_copy(const bpf_program* program, const ProgramCopy& copy) { images()[program].first = copy; }
+
+int load_copy(const bpf_program* program, const ProgramCopy& copy) {
+  ProgramImage& image = images()[program];
+  bpf_prog_load_opts options = image.options;
+  options.attach_btf_id = copy.type_id;
+  std::vector<bpf_insn> instructions = image.instructions;
+  put_cookie(instructions.data(), instructions.size(), copy.cookie);
+  int fd = bpf_prog_load(image.type, bpf_program__name(program), "Dual BSD/GPL", instructions.data(),
+                         instructions.size(), &options);
+  return fd >= 0 ? fd : (errno = -fd, -1);
 }
 
 }  // namespace kit

@@ -4,7 +4,10 @@
 
 #include <bpf/libbpf.h>
 
+#include <cstdint>
 #include <string>
+
+#include "kit/fetch.h"
 
 namespace kit {
 
@@ -18,5 +21,16 @@ void require_types();
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton);
 // Whether maps count as locked memory here (before 5.11, with struct bpf_map_memory), of which there is a limit.
 bool locks_memory();
+
+// A program of bpf/lib/hit.bpf.h is loaded by libbpf once, and by us once more for each place where the kernel does not
+// tell which place was hit (`cookie`) or where it attaches by the program's own type (`type_id`, among the kernel's).
+struct ProgramCopy {
+  std::uint64_t cookie = FETCH_COOKIE;  // that: none, the kernel tells it
+  std::uint32_t type_id = 0;
+};
+// Before load: what the program that libbpf loads is to be, for libbpf cannot load one of no type.
+void set_first_copy(const bpf_program* program, const ProgramCopy& copy);
+// After load. Returns -1 and errno where the kernel refuses.
+int load_copy(const bpf_program* program, const ProgramCopy& copy);
 
 }  // namespace kit

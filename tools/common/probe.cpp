@@ -16,10 +16,22 @@ const std::vector<std::string> kinds = {"kprobe",    "kretprobe",  "fentry",    
 const std::vector<std::string> alone = {"begin", "end"};
 constexpr std::string_view blanks = " \t\n";
 constexpr int deepest = 32;  // parentheses and negations within each other
+constexpr std::pair<std::string_view, std::uint64_t> time_units[] = {
+    {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
 
 bool blank(char c) { return blanks.find(c) != blanks.npos; }
 bool name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '@'; }
 bool name_part(char c) { return name_start(c) || (c >= '0' && c <= '9'); }
+
+struct FormatName {
+  std::string_view name;
+  Format::Kind kind;
+};
+constexpr FormatName format_names[] = {
+    {"d", Format::Kind::signed_number}, {"u", Format::Kind::number},    {"x", Format::Kind::hex},
+    {"s", Format::Kind::string},        {"str", Format::Kind::string},  {"ip", Format::Kind::internet},
+    {"sym", Format::Kind::symbol},      {"flags", Format::Kind::flags},
+};
 
 // Names with which an expression begins, whatever the probe: they start none.
 bool begins_expression(std::string_view word) {
@@ -86,27 +98,31 @@ class Parser {
 
   Expression one(int depth) {
     skip();
-    if (depth > deepest) refuse(at_, "too many parentheses within each other");
+    check_depth(depth);
     if (peek() == '!' && peek(1) != '=') {
       Expression negated{.kind = Expression::Kind::negate, .text = {}, .number = 0, .at = at_++, .of = {}};
       negated.of.push_back(one(depth + 1));
       return negated;
     }
-    if (take("(")) {
+    if (peek() == '(' && !begins_operand() && take("(")) {
       Expression inner = either(depth + 1);
       if (!take(")")) refuse(at_, "a parenthesis is not closed");
       return inner;
     }
-    return comparison();
+    return comparison(depth);
   }
 
-  Expression comparison() {
-    Expression left = operand();
+  void check_depth(int depth) {
+    if (depth > deepest) refuse(at_, "too many parentheses within each other");
+  }
+
+  Expression comparison(int depth) {
+    Expression left = operand(depth);
     skip();
     std::size_t at = at_;
     for (std::string_view sign : {"==", "!=", "<=", ">=", "<", ">"}) {
       if (!take(sign)) continue;
-      Expression right = operand();
+      Expression right = operand(depth);
       Expression whole = join(Expression::Kind::compare, std::move(left), std::move(right));
       whole.text = sign;
       whole.at = at;
@@ -120,12 +136,88 @@ class Parser {
     return whole;
   }
 
-  Expression operand() {
+  // What is cast to at a parenthesis: "(struct file *)", "(u32)"; where it ends, or nothing if it is no cast.
+  std::optional<std::size_t> cast_end() const {
+    std::size_t end = text_.find(')', at_);
+    if (end == text_.npos) return {};
+    std::string_view inner = text_.substr(at_ + 1, end - at_ - 1);
+    bool stars = false;
+    while (!inner.empty() && (blank(inner.back()) || inner.back() == '*')) {
+      stars |= inner.back() == '*';
+      inner.remove_suffix(1);
+    }
+    if (inner.empty() || !std::all_of(inner.begin(), inner.end(), [](char c) { return name_part(c) || blank(c); }))
+      return {};
+    std::string_view head = inner.substr(0, inner.find_first_of(blanks));
+    bool type = head == "struct" || head == "union" || head == "enum" || number_type(inner).bits != 0;
+    return stars || type ? std::optional(end) : std::nullopt;
+  }
+
+  // Whether the parenthesis here belongs to an operand, "(u32)arg0" or "((struct file *)arg0)->f_pos", not to a group.
+  bool begins_operand() const {
+    if (cast_end()) return true;
+    int open = 0;
+    for (std::size_t i = at_; i < text_.size(); i++) {
+      open += text_[i] == '(' ? 1 : text_[i] == ')' ? -1 : 0;
+      if (open == 0) return text_.substr(i + 1, 1).find_first_of(".[") == 0 || text_.substr(i + 1, 2) == "->";
+    }
+    return false;
+  }
+
+  Expression operand(int depth) {
     skip();
+    check_depth(depth);
     if (peek() == '"') return string();
     if (peek() == '-' || (peek() >= '0' && peek() <= '9')) return number();
+    if (peek() == '*') {
+      Expression element{.kind = Expression::Kind::element, .text = {}, .number = 0, .at = at_++, .of = {}};
+      element.of.push_back(operand(depth + 1));
+      return element;
+    }
+    if (peek() == '(') return parenthesis(depth);
     if (!name_start(peek())) refuse(at_, "expected a name, a number or a \"string\" here");
-    return name();
+    return parts(name());
+  }
+
+  Expression parenthesis(int depth) {
+    std::size_t begin = at_;
+    if (auto end = cast_end()) {
+      Expression cast{.kind = Expression::Kind::cast,
+                      .text = std::string(text_.substr(at_ + 1, *end - at_ - 1)),
+                      .number = 0,
+                      .at = begin,
+                      .of = {}};
+      at_ = *end + 1;
+      cast.of.push_back(operand(depth + 1));
+      return cast;
+    }
+    at_++;
+    Expression inner = operand(depth + 1);
+    if (!take(")")) refuse(at_, "a parenthesis is not closed", begin);
+    return parts(std::move(inner));
+  }
+
+  // Members and elements behind a name: "->d_name.name[0]".
+  Expression parts(Expression whole) {
+    for (int count = 0;; count++) {
+      if (count > deepest) refuse(at_, "too many members within each other");
+      Expression next{.kind = Expression::Kind::member, .text = {}, .number = 0, .at = at_, .of = {}};
+      if (peek() == '[') {
+        at_++;
+        next.kind = Expression::Kind::element;
+        next.number = number().number;
+        if (!take("]")) refuse(at_, "an element is written [N]", next.at);
+      } else if (peek() == '.' || (peek() == '-' && peek(1) == '>')) {
+        at_ += peek() == '.' ? 1 : 2;
+        if (!name_start(peek())) refuse(at_, "expected the name of a member here");
+        next.at = at_;
+        next.text = name().text;
+      } else {
+        return whole;
+      }
+      next.of.push_back(std::move(whole));
+      whole = std::move(next);
+    }
   }
 
   Expression name() {
@@ -148,7 +240,14 @@ class Parser {
     auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value, base);
     if (error != std::errc()) refuse(begin, "expected a number of at most 64 bits");
     at_ = static_cast<std::size_t>(end - text_.data());
-    if (name_part(peek())) refuse(begin, "expected a number: digits, or 0x and hexadecimal ones");
+    for (auto [unit, ns] : time_units) {
+      if (base == 16 || !text_.substr(at_).starts_with(unit) || name_part(peek(unit.size()))) continue;
+      if (value > UINT64_MAX / ns) refuse(begin, "expected a number of at most 64 bits");
+      value *= ns;
+      at_ += unit.size();
+      break;
+    }
+    if (name_part(peek())) refuse(begin, "expected a number: digits, or 0x and hexadecimal ones, or a time like 5ms");
     return {.kind = Expression::Kind::number,
             .text = std::string(text_.substr(begin, at_ - begin)),
             .number = minus ? 0 - value : value,
@@ -168,8 +267,9 @@ class Parser {
 
   void shown() {
     std::size_t begin = at_;
-    if (!name_start(peek())) refuse(at_, "expected an expression here, like arg0 or arg1:str");
-    ShownExpression one{.expression = name(), .format = {}, .text = {}};
+    if (!name_start(peek()) && peek() != '(' && peek() != '*')
+      refuse(at_, "expected an expression here, like arg0 or arg1:str");
+    ShownExpression one{.expression = operand(0), .format = {}, .text = {}};
     one.text = text_.substr(begin, at_ - begin);
     if (peek() == ':') one.format = format(++at_);
     if (at_ < text_.size() && !blank(peek()))
@@ -184,18 +284,21 @@ class Parser {
   Format format(std::size_t begin) {
     while (at_ < text_.size() && !blank(text_[at_])) at_++;
     std::string_view word = text_.substr(begin, at_ - begin);
-    using Kind = Format::Kind;
-    if (word == "d") return {Kind::signed_number, 0};
-    if (word == "u") return {Kind::number, 0};
-    if (word == "x") return {Kind::hex, 0};
-    if (word == "s" || word == "str") return {Kind::string, 0};
+    for (const FormatName& one : format_names)
+      if (word == one.name) return {one.kind, 0};
     if (word.starts_with("buf(") && word.ends_with(')')) {
       auto size = parse_number(word.substr(4, word.size() - 5));
-      if (size && *size >= 1 && *size < FETCH_STRING_MAX) return {Kind::bytes, static_cast<std::uint32_t>(*size)};
+      if (size && *size >= 1 && *size < FETCH_STRING_MAX)
+        return {Format::Kind::bytes, static_cast<std::uint32_t>(*size)};
       refuse(begin, cat("buf(N) takes 1 to ", FETCH_STRING_MAX - 1, " bytes"));
     }
-    const std::vector<std::string> formats = {"d", "u", "x", "s", "str", "buf"};
-    refuse(begin, cat("there is no format ", word, suggestion(word, formats), "; there are :d :u :x :s :str :buf(N)"));
+    std::vector<std::string> formats = {"buf"};
+    std::string all;
+    for (const FormatName& one : format_names) {
+      formats.emplace_back(one.name);
+      all += cat(':', one.name, ' ');
+    }
+    refuse(begin, cat("there is no format ", word, suggestion(word, formats), "; there are ", all, ":buf(N)"));
   }
 
   Probe& probe_;
@@ -254,6 +357,46 @@ Probe parse_one(std::string text, std::string_view implied) {
 }
 
 }  // namespace
+
+NumberType number_type(std::string_view name) {
+  static const std::pair<std::string_view, NumberType> all[] = {
+      {"char", {8, true}},
+      {"signed char", {8, true}},
+      {"unsigned char", {8, false}},
+      {"short", {16, true}},
+      {"unsigned short", {16, false}},
+      {"int", {32, true}},
+      {"unsigned int", {32, false}},
+      {"unsigned", {32, false}},
+      {"long", {64, true}},
+      {"unsigned long", {64, false}},
+      {"long long", {64, true}},
+      {"unsigned long long", {64, false}},
+      {"bool", {8, false}},
+      {"size_t", {64, false}},
+      {"ssize_t", {64, true}},
+      {"int8_t", {8, true}},
+      {"uint8_t", {8, false}},
+      {"int16_t", {16, true}},
+      {"uint16_t", {16, false}},
+      {"int32_t", {32, true}},
+      {"uint32_t", {32, false}},
+      {"int64_t", {64, true}},
+      {"uint64_t", {64, false}},
+      {"s8", {8, true}},
+      {"u8", {8, false}},
+      {"s16", {16, true}},
+      {"u16", {16, false}},
+      {"s32", {32, true}},
+      {"u32", {32, false}},
+      {"s64", {64, true}},
+      {"u64", {64, false}},
+      {"pid_t", {32, true}},
+  };
+  for (const auto& [known, type] : all)
+    if (known == name) return type;
+  return {};
+}
 
 void refuse_probe(const Probe& probe, std::size_t at, const std::string& why) {
   at = std::min(at, probe.text.size());

@@ -92,6 +92,7 @@ struct Session::State {
   std::unique_ptr<Signals> signals;
   std::uint64_t rows = 0, late = 0, reported_lost = 0;
   RowMark mark;
+  std::function<void()> at_end;
   bool full = false;     // --count rows were shown
   bool listing = false;  // rows are kept as their cells
   std::vector<Cell> cells;
@@ -130,6 +131,11 @@ struct Session::State {
     if (total(lost) == reported_lost) return;
     reported_lost = total(lost);
     say(cat("lost so far: ", losses_text(lost)));
+  }
+
+  void detach() {
+    links.clear();
+    if (at_end) at_end();
   }
 
   [[noreturn]] void print_plan();
@@ -293,7 +299,8 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
   if (form == Form::none) cannot_work(s.plan);
   for (const Settled& event : s.plan) {
     if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
-    for (const Part& part : event.parts) bpf_program__set_autoload(part.program, true);
+    for (const Part& part : event.parts)
+      if (part.program) bpf_program__set_autoload(part.program, true);
   }
   s.describe();
   s.header.layout = layout_hash(object, layout_prefix(s.options));
@@ -324,7 +331,8 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
     for (const Part& part : event->parts)  // a tool attaches its own probes and samplers
-      if (part.hook.kind != HookKind::uprobe && part.hook.kind != HookKind::sample)
+      if (part.hook.kind != HookKind::uprobe && part.hook.kind != HookKind::sample &&
+          part.hook.kind != HookKind::placed)
         s.links.push_back(attach(part.program, part.hook));
   }
   fill_filters(object, s.settings, s.command ? s.command->pid() : 0);
@@ -350,6 +358,7 @@ void Session::State::describe() {
 }
 
 void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
+void Session::at_end(std::function<void()> what) { state_->at_end = std::move(what); }
 bool Session::replaying() const { return !state_->settings.replay.empty(); }
 
 std::string Session::kept(const std::string& name, const std::function<std::string()>& find) {
@@ -524,7 +533,7 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
           [&] { s.say_losses(object); });
       s.end_when_due();
       s.loop.run();
-      s.links.clear();
+      s.detach();
       reader.finish();
     }
     s.mark.late = false;
@@ -624,7 +633,7 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
     if (interval) timer.every(interval);
     s.end_when_due();
     s.loop.run();
-    s.links.clear();
+    s.detach();
     std::uint64_t now = boot_time();
     if (!s.full) report(now, interval && now - last < interval - interval / 20, true);
     return s.finish(object);

@@ -68,9 +68,13 @@ std::vector<std::string> tracepoints(int& error) {
   return all;
 }
 
-std::string tracepoint_format(const std::string& event) {
+std::string tracepoint_format(const std::string& event) { return tracefs_file(cat("events/", event, "/format")); }
+
+std::string tracefs_file(const std::string& name) {
   std::string text;
-  Fd file(openat(events_directory().get(), (event + "/format").c_str(), O_RDONLY | O_CLOEXEC));
+  // The events' directory is the one that is kept; its parent's other files lie beside it.
+  std::string path = name.starts_with("events/") ? name.substr(7) : cat("../", name);
+  Fd file(openat(events_directory().get(), path.c_str(), O_RDONLY | O_CLOEXEC));
   char block[4096];
   for (ssize_t size; file && (size = read(file.get(), block, sizeof block)) > 0;) text.append(block, size);
   return text;

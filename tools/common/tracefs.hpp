@@ -17,5 +17,7 @@ int tracepoint_id(const std::string& event);
 std::vector<std::string> tracepoints(int& error);
 // What tracefs says of the fields of one; empty if it cannot be read.
 std::string tracepoint_format(const std::string& event);
+// The text of a file of tracefs itself; empty if it cannot be read.
+std::string tracefs_file(const std::string& name);
 
 }  // namespace kit

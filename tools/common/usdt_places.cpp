@@ -10,17 +10,14 @@
 #include "kit/text.hpp"
 
 namespace kit {
-namespace {
 
-// arg0, arg1...: which one.
-std::optional<std::size_t> argument_number(std::string_view name) {
+std::optional<unsigned> argument_number(std::string_view name) {
   if (!name.starts_with("arg")) return {};
   auto number = parse_number(name.substr(3));
-  return number && *number < 256 ? std::optional<std::size_t>(*number) : std::nullopt;
+  return number && *number < 256 ? std::optional(static_cast<unsigned>(*number)) : std::nullopt;
 }
 
-// What an argument's name stands for at one place.
-std::optional<Fetched> argument_value(const Probe& probe, const UsdtProbe& place, const Expression& expression) {
+std::optional<Fetched> usdt_argument(const Probe& probe, const UsdtProbe& place, const Expression& expression) {
   auto number = argument_number(expression.text);
   if (!number || *number >= place.arguments.size()) return {};
   const UsdtArgument& argument = place.arguments[*number];
@@ -28,9 +25,20 @@ std::optional<Fetched> argument_value(const Probe& probe, const UsdtProbe& place
     refuse_probe(
         probe, expression.at,
         cat(expression.text, " of ", place.provider, ':', place.name, " is ", argument.text, ": ", argument.refused));
-  return Fetched{
-      .steps = argument.steps, .bits = argument.bits, .is_signed = argument.is_signed, .kernel = false, .comm = false};
+  Fetched fetched;
+  fetched.steps = argument.steps;
+  fetched.bits = argument.bits;
+  fetched.is_signed = argument.is_signed;
+  return fetched;
 }
+
+std::vector<std::string> usdt_argument_names(const UsdtProbe& place) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < place.arguments.size(); i++) names.push_back(cat("arg", i));
+  return names;
+}
+
+namespace {
 
 // All arguments, where none was named; those that cannot be fetched are left out, and named so.
 void show_all(Probe& probe, const UsdtProbe& place) {
@@ -42,12 +50,6 @@ void show_all(Probe& probe, const UsdtProbe& place) {
          .format = {},
          .text = name});
   }
-}
-
-std::vector<std::string> argument_names(const UsdtProbe& place) {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < place.arguments.size(); i++) names.push_back(cat("arg", i));
-  return names;
 }
 
 std::string arguments_text(const UsdtProbe& probe) {
@@ -64,7 +66,15 @@ UsdtSearch::UsdtSearch(std::vector<std::string> words, const Settings& settings)
     path_ = words[0];
     words.erase(words.begin());
   }
-  for (Probe& probe : parse_probes(words, "usdt")) {
+  want(parse_probes(words, "usdt"));
+}
+
+UsdtSearch::UsdtSearch(const std::vector<Probe>& probes, const Settings& settings) : settings_(settings) {
+  want(probes);
+}
+
+void UsdtSearch::want(const std::vector<Probe>& probes) {
+  for (const Probe& probe : probes) {
     Wanted wanted{.probe = probe, .file = {}, .provider = {}, .name = {}};
     auto parts = split(probe.target, ':');
     bool whole = parts.size() == 3 && probe.target_at > 0;
@@ -76,6 +86,21 @@ UsdtSearch::UsdtSearch(std::vector<std::string> words, const Settings& settings)
     wanted_.push_back(std::move(wanted));
   }
   add_files();
+}
+
+void UsdtSearch::each(
+    const std::function<void(const UsdtProbe&, const Elf&, std::optional<std::uint32_t>)>& take) const {
+  for (const Wanted& wanted : wanted_) {
+    bool any = false;
+    for (const Source& source : sources_) {
+      for (const UsdtProbe& one : source.probes) {
+        if (!matches(wanted, source, one)) continue;
+        any = true;
+        take(one, *source.elf, source.pid);
+      }
+    }
+    if (!any) refuse(wanted);
+  }
 }
 
 void UsdtSearch::add_source(const ElfPlace& place, std::optional<std::uint32_t> pid, bool must) {
@@ -186,13 +211,9 @@ std::vector<UsdtPlace> UsdtSearch::places(FetchPlans& plans) const {
         if (fresh) {
           Probe probe = wanted_[w].probe;
           if (probe.shown.empty()) show_all(probe, one);
-          Resolve resolve = [&](const Expression& e) { return argument_value(probe, one, e); };
+          Resolve resolve = [&](const Expression& e) { return usdt_argument(probe, one, e); };
           UsdtPlace place{.name = cat(one.provider, ':', one.name), .values = {}, .at = {}};
-          plans.add(probe, resolve, argument_names(one));
-          for (const ShownExpression& shown : probe.shown) {
-            auto fetched = resolve(shown.expression);
-            place.values.push_back(shown_value(shown, fetched ? *fetched : *task_value(shown.expression)));
-          }
+          plans.add(probe, resolve, usdt_argument_names(one), &place.values);
           all.push_back(std::move(place));
         }
         all[at->second].at.push_back({{.path = source.elf->path(),
@@ -213,7 +234,7 @@ std::string usdt_places_text(const std::vector<UsdtPlace>& places) {
   std::string text;
   for (const UsdtPlace& place : places) {
     text += place.name;
-    for (const ShownValue& value : place.values) text += cat('\t', value.how, value.bits, ' ', value.name);
+    for (const ShownValue& value : place.values) text += cat('\t', shown_value_text(value));
     text += '\n';
   }
   return text;
@@ -226,9 +247,7 @@ std::vector<UsdtPlace> usdt_places(const std::string& text) {
     auto parts = split(line, '\t');
     UsdtPlace place{.name = std::string(parts[0]), .values = {}, .at = {}};
     for (std::size_t i = 1; i < parts.size(); i++) {
-      std::size_t blank = parts[i].find(' ');
-      auto bits = blank < 2 || blank == parts[i].npos ? std::nullopt : parse_number(parts[i].substr(1, blank - 1));
-      if (bits) place.values.push_back({std::string(parts[i].substr(blank + 1)), parts[i][0], static_cast<int>(*bits)});
+      if (auto value = parse_shown_value(parts[i])) place.values.push_back(std::move(*value));
     }
     places.push_back(std::move(place));
   }

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every kind of probe that the kernel has, as one program each, which the frontend attaches to any number of places
+ * (kit/places.hpp): a tool says once what a hit means, on_hit(), and HIT_PROGRAMS makes the programs.
+ */
+#ifndef KIT_HIT_BPF_H
+#define KIT_HIT_BPF_H
+
+#include "fetch.bpf.h"
+#include "span.bpf.h"
+
+/* Read-only knob: whether a plan asks how long calls take. */
+const volatile bool hit_spans;
+
+struct hit_call {
+	__u64 frame; /* where the call's return address is, or its trampoline's frame: no two calls of a task share it */
+	__u32 tid;
+	__u32 place;
+};
+
+/* When calls began that have not returned yet, ns since boot. */
+SPAN_MAP(calls, struct hit_call, __u64);
+
+struct hit {
+	struct fetch_plan *plan;
+	__u64 context; /* the address of what the program is given */
+	__u64 latency; /* of the call that returns, ns; 0: not known */
+	__u32 place;
+	__u32 plan_number;
+};
+
+enum hit_frame {
+	HIT_NO_FRAME,
+	HIT_STACK_FRAME, /* the context is pt_regs */
+	HIT_TRAMPOLINE_FRAME, /* the context lies in a frame that entry and return of a call share */
+};
+
+/* The number that a program's own copy has in FETCH_COOKIE's place; else what the kernel tells (7adfc6c9b315, 5.15). */
+static __always_inline __u64 hit_own_cookie(void)
+{
+	__u64 cookie;
+
+	asm volatile("%0 = %1 ll" : "=r"(cookie) : "i"(FETCH_COOKIE));
+	return cookie;
+}
+
+static __always_inline __u64 hit_cookie(void *ctx)
+{
+	__u64 cookie = hit_own_cookie();
+
+	if (cookie == FETCH_COOKIE && kernel_has_helper(get_attach_cookie))
+		return bpf_get_attach_cookie(ctx);
+	return cookie;
+}
+
+static __always_inline __u64 hit_frame(void *ctx, __u64 context, __u32 flags, enum hit_frame kind)
+{
+	__u64 popped = 0;
+
+	if (kind == HIT_TRAMPOLINE_FRAME)
+		return context;
+	if (kind == HIT_NO_FRAME)
+		return 0;
+#ifdef __TARGET_ARCH_x86
+	popped = flags & FETCH_POPPED ? sizeof(__u64) : 0;
+#endif
+	return PT_REGS_SP((struct pt_regs *)ctx) - popped;
+}
+
+/* Begins a span, or ends one: false where that is all there is to do. */
+static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame kind)
+{
+	__u32 flags = hit->plan->flags;
+	__u64 now = bpf_ktime_get_boot_ns(), *begun;
+	struct hit_call call = {};
+
+	if (!(flags & (FETCH_ENTRY | FETCH_RETURN)))
+		return true;
+	call.frame = hit_frame(ctx, hit->context, flags, kind);
+	call.tid = bpf_get_current_pid_tgid();
+	call.place = hit->place;
+	if (flags & FETCH_ENTRY) {
+		span_begin(calls, &call, &now);
+		return false;
+	}
+	begun = bpf_map_lookup_elem(&calls, &call);
+	if (!begun)
+		return true;
+	hit->latency = now - *begun;
+	/* 0 is "not known". */
+	if (!hit->latency)
+		hit->latency = 1;
+	bpf_map_delete_elem(&calls, &call);
+	return true;
+}
+
+/* Whether a hit is wanted; what comes of `cookie` is put into `hit`. */
+static __always_inline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, struct hit *hit)
+{
+	hit->place = cookie;
+	hit->plan_number = cookie >> 32;
+	hit->latency = 0;
+	hit->context = fetch_context_address(ctx);
+	hit->plan = bpf_map_lookup_elem(&fetch_plans, &hit->plan_number);
+	if (!hit->plan)
+		return false;
+	if (!(hit->plan->flags & FETCH_ANYONE) && !filter_current())
+		return false;
+	if (hit_spans && !hit_span(ctx, hit, kind))
+		return false;
+	return fetch_wanted(hit->context, hit->plan_number, hit->latency);
+}
+
+#define HIT_PROGRAM(section, cookie, frame)                   \
+	SEC("?hit/" #section)                                 \
+	int hit_##section(void *ctx)                          \
+	{                                                     \
+		struct hit hit;                               \
+                                                              \
+		if (hit_wanted(ctx, (cookie), (frame), &hit)) \
+			on_hit(&hit);                    \
+		return 0;                                     \
+	}
+
+/* Typed and raw programs have no cookie, or a late one (5.19, 6.10): each place has its own copy. */
+#define HIT_PROGRAMS                                                \
+	HIT_PROGRAM(probe, hit_cookie(ctx), HIT_STACK_FRAME)        \
+	HIT_PROGRAM(kprobe_multi, hit_cookie(ctx), HIT_STACK_FRAME) \
+	HIT_PROGRAM(uprobe_multi, hit_cookie(ctx), HIT_STACK_FRAME) \
+	HIT_PROGRAM(tracepoint, hit_cookie(ctx), HIT_NO_FRAME)      \
+	HIT_PROGRAM(perf_event, hit_cookie(ctx), HIT_NO_FRAME)      \
+	HIT_PROGRAM(raw, hit_own_cookie(), HIT_NO_FRAME)            \
+	HIT_PROGRAM(fentry, hit_own_cookie(), HIT_TRAMPOLINE_FRAME) \
+	HIT_PROGRAM(fexit, hit_own_cookie(), HIT_TRAMPOLINE_FRAME)
+
+#endif

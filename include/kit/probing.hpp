@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From the probes that a user asks for to programs that are attached: where each is, what it fetches there, and by
+// which of the kernel's ways it is reached.
+//
+// A probe has one place or many: each function that a glob matches is one, each place of a USDT probe. Programs
+// (bpf/lib/hit.bpf.h) learn by a cookie which place was hit; where the kernel gives them none, each place has a copy of
+// the program with the number in it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kit/probe.hpp"
+#include "kit/session.hpp"
+
+namespace kit {
+
+// A place as rows tell of it.
+struct ProbePlace {
+  std::string name;      // "uprobe:libc.so.6:strlen"
+  std::string function;  // "strlen"; empty: it is in none
+  std::vector<ShownValue> values;
+};
+
+// What a tool lets be asked.
+struct ProbeDemand {
+  std::size_t probes = 64;            // at most
+  std::size_t values = FETCH_VALUES;  // of one probe, at most
+  std::uint32_t string = 256;         // bytes of a string
+  bool latency = false;               // every place is a return whose call's beginning is to be known
+};
+
+class Probing {
+ public:
+  // The options that tools with probes share, and what their help says of the language.
+  static void declare(Options& options, std::vector<std::string>& words, bool& force);
+  // Reads the words and finds the places. Nothing is done where a capture is replayed. Throws Failure (usage).
+  Probing(Session& session, const std::vector<std::string>& words, const ProbeDemand& demand, bool force = false);
+  ~Probing();
+
+  // Settles, loads and attaches.
+  template <typename S>
+  void start(Skeleton<S>& bpf) {
+    AttachPlan plan = prepare(bpf.object());
+    session_.settle(bpf, plan);
+    session_.load(bpf);
+    attach(bpf.object());
+  }
+  const std::vector<ProbePlace>& places() const { return places_; }
+  // The place that a record or key names; nullptr in a damaged capture.
+  const ProbePlace* place(std::uint32_t number) const { return number < places_.size() ? &places_[number] : nullptr; }
+  const std::vector<Probe>& probes() const { return probes_; }
+  // Cells of a result.
+  Cell name(const fetch_result& result) const;
+  Cell values(const fetch_result& result, std::string_view tail) const;
+
+ private:
+  struct State;
+  AttachPlan prepare(bpf_object* object);
+  void attach(bpf_object* object);
+  void once(const char* kind);
+  Session& session_;
+  std::vector<Probe> probes_;
+  std::vector<ProbePlace> places_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kit

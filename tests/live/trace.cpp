@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// trace: every kind of probe that this kernel takes, with known hits of known values.
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+using live::operator+;
+
+namespace {
+
+std::string steps() { return test::trigger_path("steps"); }
+std::string at_steps(const std::string& rest = "") { return "uprobe:" + steps() + ":steps" + rest; }
+
+live::Result hits(const Words& probes, int count = 3, const Words& options = {}) {
+  return live::trace("trace", options + probes, live::trigger("steps", {std::to_string(count)}));
+}
+
+std::vector<Json> values(const live::Result& result) {
+  std::vector<Json> all;
+  for (const Json& row : result.rows()) all.push_back(row["values"]);
+  return all;
+}
+
+// Of a probe that is wrong: one line, nothing on standard output, and what it must say.
+void refused(const Words& words, const std::string& says, int status = 64) {
+  live::Result result = live::run("trace", words);
+  INFO(Json(words).dump() << ": " << result.err);
+  CHECK(result.status == status);
+  CHECK(result.out.empty());
+  CHECK(live::count_lines(result.err) == 1);
+  CHECK(result.err.find(says) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a function's arguments and results are those of its calls") {
+  NEEDS("root");
+  live::Result result =
+      hits({at_steps(), "arg0:d", "arg1", "arg2:str", "func", "uretprobe:" + steps() + ":steps", "retval:d"});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  std::vector<Json> expected;
+  for (int i = 0; i < 3; i++) {
+    expected.push_back({{"arg0", i}, {"arg1", 10}, {"arg2", "text"}, {"func", "steps"}});
+    expected.push_back({{"retval", i + 10}});
+  }
+  CHECK(values(result) == expected);
+  CHECK(result.rows()[0]["probe"] == "uprobe:steps:steps");
+  CHECK(result.rows()[1]["probe"] == "uretprobe:steps:steps");
+  CHECK(result.lost() == 0);
+}
+
+TEST_CASE("a place within a function, and an address, are probed") {
+  NEEDS("root");
+#ifndef __x86_64__
+  SKIP_CASE("its instructions are known on x86_64 only");
+#endif
+  CHECK(hits({at_steps("+2"), at_steps("+4"), "nsecs"}, 5).row_lines() == 10);
+  test::Ran symbols = test::run({"sh", "-c", "nm " + steps() + " | sed -n 's/ T steps$//p'"});
+  if (symbols.status != 0 || symbols.out.empty()) SKIP_CASE("nm is not installed");
+  std::string address = symbols.out.substr(0, symbols.out.find('\n'));
+  CHECK(hits({"uprobe:" + steps() + ":0x" + address}, 5).row_lines() == 5);
+}
+
+TEST_CASE("filters let through exactly what they name") {
+  NEEDS("root");
+  auto count = [](const std::string& filter) { return hits({at_steps(), filter}, 100).row_lines(); };
+  CHECK(count("/arg0 == 7/") == 1);
+  CHECK(count("/(u32)arg0 < 10 && pid > 1/") == 10);
+  CHECK(count("/!(arg0 < 10) || arg0 == 3/") == 91);
+  CHECK(count("/arg2 == \"te*\"/") == 100);
+  CHECK(count("/arg2 != \"te*\"/") == 0);
+  CHECK(count("/func == \"step?\" && probe == \"uprobe:*\"/") == 100);
+  CHECK(count("/*(char *)arg2 == 116/") == 100);
+  CHECK(count("/comm == \"other\"/") == 0);
+}
+
+TEST_CASE("latency is the call's own, its callees' told apart in a recursion") {
+  NEEDS("root");
+  live::Result result = hits({"uretprobe:" + steps() + ":deeper", "retval", "latency"}, 1);
+  auto all = values(result);
+  REQUIRE(all.size() == 4);
+  for (std::size_t i = 0; i < 4; i++) {
+    CHECK(all[i]["retval"] == i);
+    if (i) CHECK(all[i]["latency_ns"].get<std::uint64_t>() > all[i - 1]["latency_ns"].get<std::uint64_t>());
+  }
+  CHECK(hits({"uretprobe:" + steps() + ":deeper", "/latency > 1h/"}, 1).status == 64);  // no unit of the language
+  CHECK(hits({"uretprobe:" + steps() + ":deeper", "/latency > 3600s/"}, 1).row_lines() == 0);
+  CHECK(hits({"uretprobe:" + steps() + ":deeper", "/latency > 1ns/"}, 1).row_lines() == 4);
+}
+
+TEST_CASE("a library's function is found by the library's name") {
+  NEEDS("root");
+  live::Result result = live::trace("trace", {"uprobe:libc:getenv", "/arg0 == \"COREKIT_NO*\"/", "arg0:str"},
+                                    {"/usr/bin/env", "-i", "/bin/bash", "-c", "echo $COREKIT_NOBODY"});
+  CHECK(result.status == 0);
+  live::Result libc = live::trace("trace", {"uprobe:libc:setlocale", "arg1:str"}, {"/bin/ls", "/dev/null"});
+  CHECK(libc.row_lines() >= 1);
+}
+
+TEST_CASE("a tracepoint's fields come by name, texts as texts") {
+  NEEDS("syscall_tracepoints");
+  live::File file;
+  live::Result result =
+      live::trace("trace",
+                  {"tracepoint:syscalls:sys_enter_openat", "/filename == \"" + file.folder() + "/*\"/", "filename:str",
+                   "flags:flags", "args.dfd", "tracepoint:syscalls:sys_exit_getppid", "ret"},
+                  live::trigger("opens", {"2", file.path()}));
+  INFO(result.out << result.err);
+  CHECK(values(result) == std::vector<Json>(2, {{"filename", file.path()}, {"flags", "O_RDONLY"}, {"args.dfd", -100}}));
+  result = live::trace("trace", {"tracepoint:sched:sched_process_exec", "filename", "pid"}, live::trigger("steps"));
+  REQUIRE(result.row_lines() == 1);
+  CHECK(result.rows()[0]["values"]["filename"] == steps());  // its place is in the record: __data_loc
+  CHECK(result.rows()[0]["values"]["pid"] == result.rows()[0]["pid"]);
+  result = live::trace("trace", {"tracepoint:raw_syscalls:sys_enter", "/id == 110/", "args[0]", "args"},
+                       live::trigger("calls", {"getppid", "3"}));
+#ifdef __x86_64__
+  CHECK(result.row_lines() == 3);
+  CHECK(values(result)[0]["args"].size() == 6);
+#endif
+}
+
+TEST_CASE("a raw tracepoint's arguments have members, by the kernel's types") {
+  NEEDS("root");
+  live::Result result = live::trace("trace",
+                                    {"rawtracepoint:sched_process_exec", "p->comm", "p->tgid", "bprm->filename",
+                                     "((struct task_struct *)arg0)->pid", "arg1:d", "p->se.load"},
+                                    live::trigger("steps"));
+  INFO(result.out << result.err);
+  REQUIRE(result.row_lines() == 1);
+  Json row = result.rows()[0], all = row["values"];
+  CHECK(all["p->comm"] == "steps");
+  CHECK(all["p->tgid"] == row["pid"]);
+  CHECK(all["bprm->filename"] == steps());
+  CHECK(all["((struct task_struct *)arg0)->pid"] == row["pid"]);
+  CHECK(all["p->se.load"].size() == 2);  // a structure: its weight, and that inverted
+  CHECK(all["p->se.load"]["weight"].get<std::uint64_t>() > 0);
+}
+
+TEST_CASE("a USDT probe with a filter on its counter and a text") {
+  NEEDS("root");
+  live::Result result =
+      live::trace("trace", {"usdt:" + test::trigger_path("marks") + ":test:values", "/arg0 == 2/", "arg0", "arg3:str"},
+                  live::trigger("marks", {"5"}));
+  CHECK(values(result) == std::vector<Json>{{{"arg0", 2}, {"arg3", "two \"quoted\""}}});
+}
+
+TEST_CASE("timers and counters hit as often as they say") {
+  NEEDS("root");
+  live::Result result = live::run("trace", {"interval:ms:50", "elapsed", "-n", "4"});
+  auto all = values(result);
+  REQUIRE(all.size() == 4);
+  for (std::size_t i = 1; i < 4; i++) {
+    auto apart = all[i]["elapsed"].get<std::uint64_t>() - all[i - 1]["elapsed"].get<std::uint64_t>();
+    CHECK(apart > 40'000'000);
+  }
+  CHECK(live::run("trace", {"profile:hz:99", "cpu", "-n", "3"}).row_lines() == 3);
+  CHECK(live::run("trace", {"software:page-faults:1", "pid", "-n", "3"}).row_lines() == 3);
+}
+
+TEST_CASE("an event that the machine lacks is named") {
+  NEEDS("root");
+  live::Result result = live::run("trace", {"hardware:cache-misses", "-n", "1", "-d", "1"});
+  if (result.status == 0) SKIP_CASE("this machine has the event");
+  CHECK(result.status == 69);
+  CHECK(result.err.find("hardware:cache-misses") != std::string::npos);
+  CHECK(result.err.find("this machine lacks that event") != std::string::npos);
+}
+
+TEST_CASE("begin and end are around a run") {
+  NEEDS("root");
+  live::Result result = hits({at_steps(), "end", "elapsed", "begin", "nsecs"}, 2);
+  std::vector<std::string> probes;
+  for (const Json& row : result.rows()) probes.push_back(row["probe"]);
+  CHECK(probes == std::vector<std::string>{"begin", "uprobe:steps:steps", "uprobe:steps:steps", "end"});
+}
+
+TEST_CASE("100,000 calls are 100,000 rows of four exact values, or are counted lost") {
+  NEEDS("root");
+  live::Result result = hits({at_steps(), "arg0", "arg1", "arg2:str", "tid"}, 100'000);
+  auto rows = result.rows();
+  CHECK(rows.size() + result.lost() == 100'000);
+  CHECK(rows.size() > 50'000);
+  std::int64_t last = -1;
+  for (const Json& row : rows) {
+    const Json& all = row["values"];
+    REQUIRE(all["arg0"].get<std::int64_t>() > last);
+    last = all["arg0"];
+    REQUIRE((all["arg1"] == 10 && all["arg2"] == "text" && all["tid"] == row["tid"]));
+  }
+}
+
+TEST_CASE("what is wrong is marked, with the nearest right name, and nothing is attached") {
+  refused({"uprob:" + steps() + ":steps"}, "▶uprob:");
+  refused({"uprobe:" + steps() + ":step"}, "did you mean steps?");
+  refused({"uprobe:" + steps() + "x:steps"}, "▶" + steps() + "x:steps");
+  refused({at_steps(), "arg"}, "▶arg: nothing is called arg here; did you mean arg0?");
+  refused({at_steps(), "arg0:strr"}, "arg0:▶strr: there is no format strr; did you mean str?");
+  refused({at_steps(), "/arg0 = 1/"}, "/arg0 ▶= 1/");
+  refused({at_steps(), "arg0->x"}, "arg0->▶x: the type of what is in front is not known; cast it");
+  refused({at_steps("+100")}, "is below");
+  refused({at_steps("+2"), "arg0"}, "▶arg0: within a function");
+  refused({"uretprobe:" + steps() + ":steps", "arg0"}, "▶arg0: arguments are gone");
+  refused({"interval:sec:1"}, "interval:▶sec:1");
+  refused({"interval:s:0"}, "interval:s:▶0");
+  refused({"software:page-fault:1"}, "did you mean page-faults?");
+  refused({"watchpoint:0x1000:3:w"}, "1, 2, 4 or 8 bytes");
+  refused({}, "name a probe");
+  if (test::lacks("root").empty()) {
+    refused({"tracepoint:sched:sched_swich"}, "did you mean sched:sched_switch?");
+    refused({"tracepoint:sched:sched_switch", "prev_com"}, "▶prev_com: nothing is called prev_com here; did you mean");
+    refused({"rawtracepoint:sched_switch", "prev->com"}, "prev->▶com: struct task_struct has no member com; did you");
+    refused({"rawtracepoint:sched_switch", "(struct task_strct *)arg1"}, "the kernel has no type struct task_strct");
+  }
+}

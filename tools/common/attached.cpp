@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Attaches programs by bpf(2) itself: what is newer than libbpf 1.1 stands here, and what needs a copy of its program.
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+
+#include "kit/text.hpp"
+#include "loader.hpp"
+#include "places.hpp"
+
+namespace kit {
+namespace {
+
+// The part of union bpf_attr that BPF_LINK_CREATE reads, up to what 6.6 (89ae89f53d20) added for many uprobes.
+struct LinkCreate {
+  std::uint32_t program, target, attach_type, flags;
+  union {
+    struct {
+      std::uint64_t cookie;
+    } perf_event;
+    struct {
+      std::uint32_t flags, count;
+      std::uint64_t names, addresses, cookies;
+    } kprobes;
+    struct {
+      std::uint64_t path, offsets, semaphores, cookies;
+      std::uint32_t count, flags, pid;
+    } uprobes;
+  };
+};
+constexpr std::uint32_t attach_perf_event = 41, attach_kprobe_multi = 42, attach_uprobe_multi = 48;
+constexpr std::uint32_t multi_returns = 1;
+
+Fd make_link(const LinkCreate& link) {
+  return Fd(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
+}
+
+template <typename Number>
+std::uint64_t address_of(const std::vector<Number>& numbers) {
+  return numbers.empty() ? 0 : reinterpret_cast<std::uint64_t>(numbers.data());
+}
+
+// Whether a program of this type, which does nothing, may be loaded and attached to nothing: EINVAL of a kernel that
+// does not know the type comes with the first, of one without the feature with the second.
+bool has_multi(std::uint32_t attach_type) {
+  constexpr bpf_insn nothing[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
+  int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", nothing, 2, &options);
+  Fd kept(program >= 0 ? program : -1);
+  if (!kept) return false;
+  LinkCreate link{};
+  link.program = static_cast<std::uint32_t>(kept.get());
+  link.attach_type = attach_type;
+  if (attach_type == attach_kprobe_multi) {
+    const char* name = "vfs_read";
+    std::uint64_t names[] = {reinterpret_cast<std::uint64_t>(name)};
+    link.kprobes = {
+        .flags = 0, .count = 1, .names = reinterpret_cast<std::uint64_t>(names), .addresses = 0, .cookies = 0};
+    return static_cast<bool>(make_link(link));
+  }
+  // Refused for its path, which is no file, where the feature is there.
+  std::uint64_t offset = 0;
+  link.uprobes.path = reinterpret_cast<std::uint64_t>("/");
+  link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
+  link.uprobes.count = 1;
+  return !make_link(link) && errno == EBADF;
+}
+
+}  // namespace
+
+bool has_kprobe_multi() {
+  static const bool has = has_multi(attach_kprobe_multi);
+  return has;
+}
+
+bool has_uprobe_multi() {
+  static const bool has = has_multi(attach_uprobe_multi);
+  return has;
+}
+
+void Attached::refuse(const Attachment& attachment, int error) const {
+  std::string why = cat("cannot probe ", attachment.shown, ": ", error_text(error));
+  bool inside = error == EILSEQ || error == EINVAL;
+  if (attachment.offset && inside && attachment.probe)
+    refuse_probe(
+        *attachment.probe, attachment.probe->target_at,
+        cat("the kernel refuses this offset (", error_text(error), "): it is not where an instruction begins"));
+  std::string missing = missing_capabilities();
+  if ((error == EPERM || error == EACCES) && !missing.empty())
+    throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
+  if (error == ENOENT && attachment.event.type == PERF_TYPE_HARDWARE) why += "; this machine lacks that event";
+  if (error == EOPNOTSUPP && attachment.event.type == PERF_TYPE_HARDWARE) why += "; this machine lacks that event";
+  throw Failure(Exit::unsupported, why);
+}
+
+bool needs_copies(std::string_view program) {
+  return program == "hit_raw" || program == "hit_fentry" || program == "hit_fexit" || !has_cookies();
+}
+
+void Attached::add(bpf_program* program, const Attachment& attachment) {
+  std::string_view name = attachment.program;
+  int fd = bpf_program__fd(program);
+  // The first copy is what libbpf has loaded.
+  if (bool first = used_.insert(program).second; !first && needs_copies(name)) {
+    Fd copy(load_copy(program, {.cookie = attachment.cookie, .type_id = attachment.type_id}));
+    if (!copy) refuse(attachment, errno);
+    fd = copy.get();
+    programs_.push_back(std::move(copy));
+  }
+  if (name == "hit_raw" || name == "hit_fentry" || name == "hit_fexit") return add_raw(fd, attachment);
+  if (name == "hit_kprobe_multi" || name == "hit_uprobe_multi") return add_multi(fd, attachment);
+  if (attachment.cpus.empty()) add_event(fd, attachment, -1);
+  for (int cpu : attachment.cpus) add_event(fd, attachment, cpu);
+}
+
+void Attached::add_event(int program, const Attachment& attachment, int cpu) {
+  perf_event_attr event = attachment.event;
+  event.size = sizeof event;
+  if (!attachment.path.empty()) event.config1 = reinterpret_cast<std::uint64_t>(attachment.path.c_str());
+  int pid = attachment.pid ? static_cast<int>(*attachment.pid) : -1;
+  if (cpu < 0 && pid < 0) cpu = online_cpus().at(0);
+  Fd fd(static_cast<int>(syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
+  if (!fd) refuse(attachment, errno);
+  if (has_cookies()) {
+    LinkCreate link{};
+    link.program = static_cast<std::uint32_t>(program);
+    link.target = static_cast<std::uint32_t>(fd.get());
+    link.attach_type = attach_perf_event;
+    link.perf_event.cookie = attachment.cookie;
+    Fd made = make_link(link);
+    if (!made) refuse(attachment, errno);
+    links_.push_back(std::move(made));
+  } else if (ioctl(fd.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) {
+    refuse(attachment, errno);
+  }
+  if (ioctl(fd.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) refuse(attachment, errno);
+  links_.push_back(std::move(fd));
+}
+
+void Attached::add_raw(int program, const Attachment& attachment) {
+  if (attachment.target.empty() && attachment.program == "hit_raw") {  // run by itself
+    once_.emplace_back(attachment.cookie, program);
+    return;
+  }
+  Fd link(bpf_raw_tracepoint_open(attachment.target.empty() ? nullptr : attachment.target.c_str(), program));
+  if (!link) refuse(attachment, errno);
+  links_.push_back(std::move(link));
+}
+
+void Attached::run(std::uint64_t cookie) const {
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  for (auto [known, program] : once_)
+    if (known == cookie && bpf_prog_test_run_opts(program, &options) != 0)
+      throw Failure(Exit::unsupported, cat("cannot run the program of begin or end: ", error_text(errno)));
+}
+
+void Attached::add_multi(int program, const Attachment& attachment) {
+  LinkCreate link{};
+  link.program = static_cast<std::uint32_t>(program);
+  std::vector<const char*> names;
+  for (const std::string& name : attachment.functions) names.push_back(name.c_str());
+  if (attachment.program == "hit_kprobe_multi") {
+    link.attach_type = attach_kprobe_multi;
+    link.kprobes = {.flags = attachment.at_return ? multi_returns : 0,
+                    .count = static_cast<std::uint32_t>(names.size()),
+                    .names = address_of(names),
+                    .addresses = 0,
+                    .cookies = address_of(attachment.cookies)};
+  } else {
+    link.attach_type = attach_uprobe_multi;
+    link.uprobes = {.path = reinterpret_cast<std::uint64_t>(attachment.path.c_str()),
+                    .offsets = address_of(attachment.offsets),
+                    .semaphores = address_of(attachment.semaphores),
+                    .cookies = address_of(attachment.cookies),
+                    .count = static_cast<std::uint32_t>(attachment.offsets.size()),
+                    .flags = attachment.at_return ? multi_returns : 0,
+                    .pid = attachment.pid.value_or(0)};
+  }
+  Fd made = make_link(link);
+  if (!made) refuse(attachment, errno);
+  links_.push_back(std::move(made));
+}
+
+}  // namespace kit

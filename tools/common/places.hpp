@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Finds the places of probes, kind by kind, and says how each is attached to. Inside the library alone.
+#pragma once
+
+#include <linux/perf_event.h>
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kit/elf.hpp"
+#include "kit/handle.hpp"
+#include "kit/options.hpp"
+#include "kit/probing.hpp"
+#include "kit/uprobe.hpp"
+
+namespace kit {
+
+// One call to the kernel: a program put to a place, or to many of one kind at once.
+struct Attachment {
+  std::string program;  // of bpf/lib/hit.bpf.h: "hit_probe"
+  std::string shown;    // for --explain and messages
+  std::uint64_t cookie = 0;
+  const Probe* probe = nullptr;  // whose place it is, to mark it
+
+  perf_event_attr event{};  // of hit_probe, hit_tracepoint and hit_perf_event; on `cpus`, or of `pid`, or anywhere
+  std::string path;         // what event.config1 leads to: a file, a function
+  std::vector<int> cpus;
+  std::optional<std::uint32_t> pid;
+  bool offset = false;  // it is within a function: the kernel may refuse the place itself
+
+  std::string target;         // of hit_raw: a tracepoint's name; empty: it runs once, by itself
+  std::uint32_t type_id = 0;  // of hit_fentry and hit_fexit
+
+  // Of hit_kprobe_multi: functions; of hit_uprobe_multi: places in the file `path`.
+  std::vector<std::string> functions;
+  std::vector<std::uint64_t> offsets, semaphores, cookies;
+  bool at_return = false;
+};
+
+// Attached programs; what is attached ends with it.
+class Attached {
+ public:
+  void add(bpf_program* program, const Attachment& attachment);
+  // Runs a program that is attached to nothing.
+  void run(std::uint64_t cookie) const;
+  void detach() { links_.clear(); }
+
+ private:
+  void add_event(int program, const Attachment& attachment, int cpu);
+  void add_raw(int program, const Attachment& attachment);
+  void add_multi(int program, const Attachment& attachment);
+  [[noreturn]] void refuse(const Attachment& attachment, int error) const;
+  std::vector<Fd> programs_, links_;
+  std::set<const bpf_program*> used_;
+  std::vector<std::pair<std::uint64_t, int>> once_;
+};
+
+// Whether each of its places has a program of its own.
+bool needs_copies(std::string_view program);
+
+bool has_kprobe_multi();
+bool has_uprobe_multi();
+
+// What the finders of each kind fill.
+class PlaceFinder {
+ public:
+  PlaceFinder(const Settings& settings, const ProbeDemand& demand, bool force)
+      : settings_(settings), demand_(demand), force_(force) {}
+
+  void find(const Probe& probe);
+
+  FetchPlans plans;
+  std::vector<ProbePlace> places;
+  std::vector<Attachment> attachments;
+  std::vector<std::pair<std::string, std::uint64_t>> once;  // "begin" and "end", with their cookies
+  bool spans = false;
+
+ private:
+  // What is to be known of a place before its plan is made.
+  struct Spot {
+    const Probe& probe;
+    std::string name, function;
+    Resolve resolve;
+    std::vector<std::string> names;
+    std::uint32_t flags = 0;
+    bool at_return = false;
+  };
+  // Adds a place, or finds it again; its cookie. Whether its call's beginning is to be known is in `wants_entry`.
+  std::uint64_t add(Spot spot);
+  static std::uint64_t entry_cookie(std::uint64_t cookie, std::uint32_t plan) {
+    return std::uint64_t{plan} << 32 | (cookie & 0xffffffff);
+  }
+
+  void find_user(const Probe& probe, bool at_return);
+  void add_user(const Probe& probe, UserPlace place, const std::string& function, std::optional<std::uint32_t> pid,
+                bool inside);
+  static void check_user_offset(const Probe& probe, const Elf& elf, const std::string& function, std::uint64_t offset);
+  void find_usdt(const Probe& probe);
+  void find_kprobe(const Probe& probe, bool at_return);
+  static Spot kernel_spot(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);
+  void add_kprobe(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);
+  void add_kprobes(const Probe& probe, const std::vector<std::string>& functions, bool at_return);
+  void find_typed(const Probe& probe, bool at_return);
+  void find_tracepoint(const Probe& probe);
+  void find_raw(const Probe& probe);
+  void find_timer(const Probe& probe);
+  void find_event(const Probe& probe);
+  void find_watchpoint(const Probe& probe);
+  void find_once(const Probe& probe);
+
+  const Settings& settings_;
+  const ProbeDemand& demand_;
+  bool force_;
+  bool wants_entry_ = false;  // of the last place added
+  std::uint32_t last_plan_ = 0;
+  const Probe* last_probe_ = nullptr;
+};
+
+// Registers of this machine at the beginning of a call and at its end: bytes into pt_regs.
+std::optional<std::vector<fetch_step>> argument_steps(unsigned number, bool kernel);
+std::vector<fetch_step> result_steps();
+// The functions of the kernel that a kprobe takes and that a glob matches.
+std::vector<std::string> traceable_functions(const std::string& glob);
+
+}  // namespace kit

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kit/probing.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "kit/text.hpp"
+#include "loader.hpp"
+#include "places.hpp"
+
+namespace kit {
+namespace {
+
+constexpr std::size_t most_explained = 20;
+
+}  // namespace
+
+struct Probing::State {
+  PlaceFinder finder;
+  Attached attached;
+  bool live = false;
+  std::uint32_t string = 0;
+};
+
+std::uint64_t PlaceFinder::add(Spot spot) {
+  wants_entry_ = false;
+  Resolve own = spot.resolve;
+  Resolve resolve = [&](const Expression& expression) -> std::optional<Fetched> {
+    Fetched value;
+    if (expression.text == "probe" || (expression.text == "func" && !spot.function.empty())) {
+      value.is_constant = true;
+      value.constant = expression.text == "probe" ? spot.name : spot.function;
+      return value;
+    }
+    if (expression.text != "latency" || !spot.at_return) return own(expression);
+    wants_entry_ = true;
+    fetch_step step{};
+    step.op = FETCH_LATENCY;
+    value.steps = {step};
+    value.duration = true;
+    return value;
+  };
+  ProbePlace place{.name = spot.name, .function = spot.function, .values = {}};
+  std::vector<std::string> names = spot.names;
+  names.insert(names.end(), {"probe", "func"});
+  wants_entry_ = demand_.latency && spot.at_return;
+  std::size_t before = plans.count();
+  std::uint32_t plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags);
+  if (wants_entry_) {
+    // The same plan, with the call that was remembered; nobody else may have the one without.
+    if (plans.count() > before) plans.drop_last();
+    place.values.clear();
+    plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags | FETCH_RETURN);
+    spans = true;
+  }
+  if (places.size() >= UINT32_MAX) throw Failure(Exit::usage, "there are too many places");
+  // Found again through another process: it is one.
+  if (!places.empty() && places.back().name == place.name && last_plan_ == plan && last_probe_ == &spot.probe)
+    return std::uint64_t{plan} << 32 | (places.size() - 1);
+  places.push_back(std::move(place));
+  last_plan_ = plan;
+  last_probe_ = &spot.probe;
+  return std::uint64_t{plan} << 32 | (places.size() - 1);
+}
+
+void PlaceFinder::find(const Probe& probe) {
+  const std::string& kind = probe.kind;
+  if (kind == "uprobe" || kind == "uretprobe") return find_user(probe, kind == "uretprobe");
+  if (kind == "usdt") return find_usdt(probe);
+  if (kind == "kprobe" || kind == "kretprobe") return find_kprobe(probe, kind == "kretprobe");
+  if (kind == "fentry" || kind == "fexit") return find_typed(probe, kind == "fexit");
+  if (kind == "tracepoint") return find_tracepoint(probe);
+  if (kind == "rawtracepoint") return find_raw(probe);
+  if (kind == "interval" || kind == "profile") return find_timer(probe);
+  if (kind == "software" || kind == "hardware") return find_event(probe);
+  if (kind == "watchpoint") return find_watchpoint(probe);
+  find_once(probe);
+}
+
+void Probing::declare(Options& options, std::vector<std::string>& words, bool& force) {
+  options.words("PROBE...", words)
+      .flag(0, "force-uretprobe", force, "probe returns that may harm the program: of C++ that throws, and of Go")
+      .details(
+          "A probe is KIND:TARGET [/FILTER/] [EXPR[:FORMAT]...]. Kinds: kprobe:FUNC[+OFFSET] kretprobe:FUNC "
+          "fentry:FUNC "
+          "fexit:FUNC uprobe:FILE:FUNC[+OFFSET] uprobe:FILE:0xADDRESS uretprobe:FILE:FUNC tracepoint:CATEGORY:EVENT "
+          "rawtracepoint:EVENT usdt:FILE_OR_PID:PROVIDER:NAME interval:UNIT:N profile:UNIT:N (s, ms, us, hz) "
+          "software:EVENT[:COUNT] hardware:EVENT[:COUNT] watchpoint:ADDRESS_OR_SYMBOL:LENGTH:MODE begin end. Functions "
+          "and events may be globs.")
+      .details(
+          "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions and fields of "
+          "tracepoints by name, members (file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
+          "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe. Formats: :d :u :x numbers, "
+          ":s :str a string, :buf(N) bytes, :ip an address, :flags names of bits (open(2)'s where no others are "
+          "known).")
+      .details(
+          "A filter compares expressions, or comm, with numbers, times (5ms) and \"strings\", which may be globs, "
+          "joined by && || ! and parentheses; the kernel decides it before anything is recorded. Limits: 64 probes, 12 "
+          "values a probe, 32 steps of a filter and 48 of the values, 1023 bytes of a value.");
+}
+
+Probing::Probing(Session& session, const std::vector<std::string>& words, const ProbeDemand& demand, bool force)
+    : session_(session), state_(new State{.finder = PlaceFinder(session.settings(), demand, force), .attached = {}}) {
+  state_->live = !session.replaying();
+  if (!state_->live) return;
+  probes_ = parse_probes(words);
+  if (probes_.empty())
+    throw Failure(Exit::usage, "name a probe, like tracepoint:sched:sched_switch or uprobe:libc:strlen");
+  if (probes_.size() > demand.probes)
+    throw Failure(Exit::usage, cat(probes_.size(), " probes are named, and ", demand.probes,
+                                   demand.probes == 1 ? " is" : " are", " the limit"));
+  for (const Probe& probe : probes_) {
+    if (probe.shown.size() > demand.values)
+      refuse_probe(probe, probe.shown[demand.values].expression.at, cat(demand.values, " values are the limit here"));
+    state_->finder.find(probe);
+  }
+  state_->string = demand.string;
+}
+
+Probing::~Probing() = default;
+
+AttachPlan Probing::prepare(bpf_object* object) {
+  AttachPlan plan;
+  PlaceFinder& finder = state_->finder;
+  finder.plans.size(object, state_->string);
+  set_knob(object, "hit_spans", finder.spans);
+  std::map<std::string, std::vector<Part>> parts;
+  for (const Attachment& one : finder.attachments) {
+    bpf_program* program = bpf_object__find_program_by_name(object, one.program.c_str());
+    if (!program) throw Failure(Exit::failed, cat("the built-in BPF object has no program ", one.program));
+    bool first = !parts.contains(one.program);
+    if (first && needs_copies(one.program)) set_first_copy(program, {.cookie = one.cookie, .type_id = one.type_id});
+    parts[one.program].push_back(Part(program, cat("placed/", one.shown)));
+  }
+  for (auto& [program, all] : parts) {
+    // The ways' names are those of the programs: hit_kprobe_multi is "kprobe_multi".
+    std::size_t count = all.size();
+    if (count > most_explained) all.erase(all.begin() + most_explained, all.end());
+    plan.event(cat(count, count == 1 ? " place" : " places", " by ", program.substr(4))).way(program.substr(4), all);
+  }
+  return plan;
+}
+
+void Probing::attach(bpf_object* object) {
+  State& s = *state_;
+  if (s.live) {
+    s.finder.plans.fill(object, true);
+    for (const Attachment& one : s.finder.attachments)
+      s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
+    once("begin");
+    session_.at_end([this] {
+      state_->attached.detach();
+      once("end");
+    });
+  }
+  std::string text = session_.kept("places", [&] {
+    std::string all;
+    for (const ProbePlace& place : s.finder.places) {
+      all += cat(place.name, '\t', place.function);
+      for (const ShownValue& value : place.values) all += cat('\t', shown_value_text(value));
+      all += '\n';
+    }
+    return all;
+  });
+  for (std::string_view line : split(text, '\n')) {
+    if (line.empty()) continue;
+    auto words = split(line, '\t');
+    ProbePlace place{
+        .name = std::string(words[0]), .function = std::string(words.size() > 1 ? words[1] : ""), .values = {}};
+    for (std::size_t i = 2; i < words.size(); i++)
+      if (auto value = parse_shown_value(words[i])) place.values.push_back(std::move(*value));
+    places_.push_back(std::move(place));
+  }
+}
+
+void Probing::once(const char* kind) {
+  for (const auto& [known, cookie] : state_->finder.once)
+    if (known == kind) state_->attached.run(cookie);
+}
+
+Cell Probing::name(const fetch_result& result) const {
+  const ProbePlace* known = place(result.plan);
+  return known ? Cell::borrowed(known->name) : Cell::unknown();
+}
+
+Cell Probing::values(const fetch_result& result, std::string_view tail) const {
+  const ProbePlace* known = place(result.plan);
+  return known ? value_cells(known->values, result, tail) : Cell::unknown();
+}
+
+}  // namespace kit
