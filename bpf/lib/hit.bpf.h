@@ -23,6 +23,7 @@ SPAN_MAP(calls, struct hit_call, __u64);
 
 struct hit {
 	struct fetch_plan *plan;
+	void *program_context;
 	__u64 context; /* the address of what the program is given */
 	__u64 latency; /* of the call that returns, ns; 0: not known */
 	__u32 place;
@@ -97,6 +98,7 @@ static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame 
 /* Whether a hit is wanted; what comes of `cookie` is put into `hit`. */
 static __always_inline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, struct hit *hit)
 {
+	hit->program_context = ctx;
 	hit->place = cookie;
 	hit->plan_number = cookie >> 32;
 	hit->latency = 0;
@@ -111,6 +113,16 @@ static __always_inline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame k
 	return fetch_wanted(hit->context, hit->plan_number, hit->latency);
 }
 
+/* Fetches what is shown into a key, which is zeroed. The strings take up as much as two have room for. */
+static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
+{
+	__u32 used = 0;
+
+	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, (struct fetch_result *)key,
+		   FETCH_KEY_VALUES, key->text, &used);
+	key->place = hit->place;
+}
+
 #define HIT_PROGRAM(section, cookie, frame)                   \
 	SEC("?hit/" #section)                                 \
 	int hit_##section(void *ctx)                          \
@@ -118,7 +130,7 @@ static __always_inline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame k
 		struct hit hit;                               \
                                                               \
 		if (hit_wanted(ctx, (cookie), (frame), &hit)) \
-			on_hit(&hit);                    \
+			on_hit(&hit);                         \
 		return 0;                                     \
 	}
 

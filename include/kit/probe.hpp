@@ -128,6 +128,8 @@ class FetchPlans {
   void fill(bpf_object* object, bool told = false) const;
   void drop_last() { plans_.pop_back(); }
   std::size_t count() const { return plans_.size(); }
+  // Bytes of the longest value that is shown as bytes.
+  std::uint32_t longest() const { return longest_; }
   // Strings that one hit shows, at most.
   std::uint32_t strings() const { return strings_; }
   const fetch_plan& plan(std::size_t number) const { return plans_[number]; }

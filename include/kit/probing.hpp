@@ -28,6 +28,8 @@ struct ProbeDemand {
   std::size_t probes = 64;            // at most
   std::size_t values = FETCH_VALUES;  // of one probe, at most
   std::uint32_t string = 256;         // bytes of a string
+  bool keys = false;                  // what is fetched becomes a key (fetch_key)
+  bool number_first = false;          // the first value is a number, and there is one
   bool latency = false;               // every place is a return whose call's beginning is to be known
 };
 
@@ -51,9 +53,15 @@ class Probing {
   // The place that a record or key names; nullptr in a damaged capture.
   const ProbePlace* place(std::uint32_t number) const { return number < places_.size() ? &places_[number] : nullptr; }
   const std::vector<Probe>& probes() const { return probes_; }
+  // Whether the first value of the first place has a sign.
+  bool first_is_signed() const;
   // Cells of a result.
   Cell name(const fetch_result& result) const;
   Cell values(const fetch_result& result, std::string_view tail) const;
+  // The same of a key.
+  Cell name(const fetch_key& key) const { return name(result_of(key)); }
+  Cell values(const fetch_key& key) const { return values(result_of(key), {key.text, sizeof key.text}); }
+  static fetch_result result_of(const fetch_key& key);
 
  private:
   struct State;

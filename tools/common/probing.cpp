@@ -13,6 +13,13 @@ namespace {
 
 constexpr std::size_t most_explained = 20;
 
+// A histogram is one of numbers.
+void check_first(const Probe& probe, const std::vector<ProbePlace>& places) {
+  char how = places.empty() || places.back().values.empty() ? 'u' : places.back().values[0].how;
+  if (std::string_view("dulx").find(how) == std::string_view::npos)
+    refuse_probe(probe, probe.shown[0].expression.at, "the value that is measured is to be a number");
+}
+
 }  // namespace
 
 struct Probing::State {
@@ -112,9 +119,16 @@ Probing::Probing(Session& session, const std::vector<std::string>& words, const 
   for (const Probe& probe : probes_) {
     if (probe.shown.size() > demand.values)
       refuse_probe(probe, probe.shown[demand.values].expression.at, cat(demand.values, " values are the limit here"));
+    if (demand.number_first && probe.shown.empty())
+      refuse_probe(probe, probe.text.size(), "name the value that is measured, like latency or arg0");
     state_->finder.find(probe);
+    if (demand.number_first) check_first(probe, state_->finder.places);
   }
-  state_->string = demand.string;
+  state_->string = demand.keys ? FETCH_KEY_STRING : demand.string;
+  const FetchPlans& plans = state_->finder.plans;
+  if (demand.keys && (plans.strings() > FETCH_KEY_STRINGS || plans.longest() > FETCH_KEY_STRING))
+    throw Failure(Exit::usage,
+                  cat("keys hold ", FETCH_KEY_STRINGS, " strings at most, of ", FETCH_KEY_STRING - 1, " bytes"));
 }
 
 Probing::~Probing() = default;
@@ -176,6 +190,17 @@ void Probing::attach(bpf_object* object) {
 void Probing::once(const char* kind) {
   for (const auto& [known, cookie] : state_->finder.once)
     if (known == kind) state_->attached.run(cookie);
+}
+
+bool Probing::first_is_signed() const {
+  const auto& places = state_->finder.places;
+  return !places.empty() && !places[0].values.empty() && places[0].values[0].how == 'd';
+}
+
+fetch_result Probing::result_of(const fetch_key& key) {
+  fetch_result result{.plan = key.place, .unread = key.unread, .cut = key.cut, .zero = 0, .values = {}};
+  std::copy(std::begin(key.values), std::end(key.values), result.values);
+  return result;
 }
 
 Cell Probing::name(const fetch_result& result) const {

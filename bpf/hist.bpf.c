@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Histograms of a value that any probe has. */
+#include "lib/values.bpf.h"
+
+#include "hist.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+VALUE_HISTOGRAMS(hist)
+
+HIT_PROGRAMS

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Counts hits of any probe, by stack. */
+#include "lib/hit.bpf.h"
+#include "lib/stacks.bpf.h"
+
+#include "stackcount.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SWAPPED_MAP(counts, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct stackcount_key, __u64);
+
+LOST_COUNTER(map_full__counts);
+
+static __always_inline void on_hit(struct hit *hit)
+{
+	struct stackcount_key key = {};
+	__u64 *count, zero = 0;
+	struct filter_ids ids;
+	__u32 slot = bpf_get_current_pid_tgid();
+
+	/* Programs of user probes may be preempted by one another: two threads seldom use one slot then. */
+	if (!stacks_take_at(hit->program_context, &key.stacks, 0, slot % STACKS_PLACES))
+		return;
+	ids = filter_current_ids();
+	key.pid = ids.pid;
+	key.place = hit->place;
+	bpf_get_current_comm(key.comm, sizeof(key.comm));
+	stacks_tell(ids.pid);
+	count = SWAPPED_ENTRY(counts, &key, &zero);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+HIT_PROGRAMS

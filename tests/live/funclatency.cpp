@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// funclatency: a known number of calls, recursion told apart.
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+
+namespace {
+
+std::string steps() { return test::trigger_path("steps"); }
+
+}  // namespace
+
+TEST_CASE("each call of a recursion has its own latency") {
+  NEEDS("root");
+  live::Result result = live::trace("funclatency", {steps() + ":deeper"}, live::trigger("steps", {"1"}));
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  auto all = result.histograms();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0]["count"] == 4);
+  CHECK(all[0]["sum"].get<std::uint64_t>() > all[0]["max"].get<std::uint64_t>());
+  CHECK(result.lost() == 0);
+}
+
+TEST_CASE("functions are one histogram or each its own") {
+  NEEDS("root");
+  Words functions = {steps() + ":deeper", steps() + ":steps"};
+  live::Result together = live::trace("funclatency", functions, live::trigger("steps", {"100"}));
+  REQUIRE(together.histograms().size() == 1);
+  CHECK(together.histograms()[0]["count"] == 104);
+  functions.push_back("--per-function");
+  live::Result apart = live::trace("funclatency", functions, live::trigger("steps", {"100"}));
+  CHECK(apart.histograms({{"probe", "uretprobe:steps:steps"}})[0]["count"] == 100);
+  CHECK(apart.histograms({{"probe", "uretprobe:steps:deeper"}})[0]["count"] == 4);
+}
+
+TEST_CASE("a filter takes only calls of a latency") {
+  NEEDS("root");
+  Words slow = {steps() + ":steps", "/latency > 3600s/"};
+  CHECK(live::trace("funclatency", slow, live::trigger("steps", {"10"})).histograms().empty());
+}
+
+TEST_CASE("what is no function is refused in one line") {
+  for (const Words& words : {Words{}, Words{steps() + ":step"}}) {
+    live::Result result = live::run("funclatency", words);
+    CHECK(result.status == 64);
+    CHECK(live::count_lines(result.err) == 1);
+  }
+}

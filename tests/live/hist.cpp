@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// hist: histograms of known values.
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+
+namespace {
+
+std::string steps() { return test::trigger_path("steps"); }
+
+}  // namespace
+
+TEST_CASE("values fall where they belong") {
+  NEEDS("root");
+  live::Result result =
+      live::trace("hist", {"uprobe:" + steps() + ":steps", "(u32)arg0"}, live::trigger("steps", {"1000"}));
+  INFO(result.out << result.err);
+  auto all = result.histograms();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0]["count"] == 1000);
+  CHECK(all[0]["sum"] == 499500);
+  CHECK(all[0]["max"] == 999);
+  for (const Json& bucket : all[0]["buckets"])
+    if (bucket["max"].get<int>() < 999)
+      CHECK(bucket["count"].get<int>() == bucket["max"].get<int>() - bucket["min"].get<int>() + 1);
+  CHECK(result.lost() == 0);
+}
+
+TEST_CASE("keys tell histograms apart, and negative values are told as such") {
+  NEEDS("root");
+  live::Result result = live::trace("hist", {"uprobe:" + steps() + ":steps", "/arg0 < 4/", "arg1", "(u32)arg0"},
+                                    live::trigger("steps", {"9"}));
+  CHECK(result.histograms().size() == 4);
+  CHECK(result.histograms({{"(u32)arg0", 2}})[0]["sum"] == 10);
+  result = live::trace("hist", {"usdt:" + test::trigger_path("marks") + ":test:values", "arg2"},
+                       live::trigger("marks", {"3"}));
+  REQUIRE(result.histograms({{"sign", "negative"}}).size() == 1);
+  CHECK(result.histograms()[0]["count"] == 3);
+}
+
+TEST_CASE("a call's latency is measured") {
+  NEEDS("root");
+  live::Result result =
+      live::trace("hist", {"uretprobe:" + steps() + ":deeper", "latency"}, live::trigger("steps", {"1"}));
+  auto all = result.histograms();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0]["name"] == "latency");
+  CHECK(all[0]["unit"] == "ns");
+  CHECK(all[0]["count"] == 4);
+}
+
+TEST_CASE("what is no number is refused") {
+  for (const Words& words :
+       {Words{"uprobe:" + steps() + ":steps"}, Words{"uprobe:" + steps() + ":steps", "arg2:str"}}) {
+    live::Result result = live::run("hist", words);
+    CHECK(result.status == 64);
+    CHECK(live::count_lines(result.err) == 1);
+    CHECK(result.err.find("▶") != std::string::npos);
+  }
+}
