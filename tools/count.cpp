@@ -50,7 +50,7 @@ std::vector<Row> read_rows(const Knobs& knobs, kit::Report& report) {
                ? std::pair(b.count, a.key.of.place) < std::pair(a.count, b.key.of.place)
                : std::memcmp(&a.key, &b.key, sizeof a.key) < 0;
   });
-  if (knobs.top && rows.size() > knobs.top.value) rows.resize(knobs.top.value);
+  if (knobs.top) rows.resize(std::min<std::size_t>(rows.size(), knobs.top.value));
   return rows;
 }
 

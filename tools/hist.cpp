@@ -15,7 +15,7 @@ void declare(kit::Options& options, std::vector<std::string>& words, bool& force
               "how often the first expression had which value",
               {{"probe", "the place, where there are several"},
                {"values", "the further expressions, which are keys"},
-               {"sign", "negative: of values below 0, without their sign"}}})
+               {"sign", "of a value that has one: positive, or negative: of those below 0, without their sign"}}})
       .details(
           "The first expression is the value; up to 4 others are keys, of which 2 may be strings of up to 63 bytes. "
           "Buckets are at most 12.5 % wide.")

@@ -23,9 +23,11 @@ class Histograms {
   }
 
  private:
-  void show_all(Report& report, std::vector<std::pair<fetch_key, const kit_histogram*>> all) const;
+  void show_all(Report& report, std::vector<std::pair<fetch_key, const kit_histogram*>> all);
+  // Which keys there are; the places are known once the run has begun.
+  void look();
   const Probing& probing_;
-  bool by_place_;
+  bool by_place_, keyed_ = false, signed_ = false;
 };
 
 }  // namespace kit

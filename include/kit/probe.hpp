@@ -145,8 +145,9 @@ class FetchPlans {
 
 // The value as a cell.
 Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail);
-// All of a place's values, by their names.
-Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail);
+// All of a place's values from `first` on, by their names.
+Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
+                 std::size_t first = 0);
 // A value as one word of a line, without blanks at the ends, and back.
 std::string shown_value_text(const ShownValue& shown);
 std::optional<ShownValue> parse_shown_value(std::string_view text);

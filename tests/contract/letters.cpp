@@ -11,8 +11,9 @@ namespace {
 const std::map<char, std::string> letters = {
     {'O', "per-operation"}, {'Q', "queue"},       {'?', "help"},        {'D', "per-disk"}, {'K', "kernel-stacks"},
     {'L', "latency"},       {'P', "per-process"}, {'U', "user-stacks"}, {'V', "version"},  {'a', "all"},
-    {'d', "duration"},      {'i', "interval"}, {'m', "module"},    {'n', "count"},       {'o', "output"},   {'p', "pid"},
-    {'t', "tid"},           {'u', "user"},        {'v', "verbose"},     {'x', "failed"},   {'C', "cpu"},
+    {'d', "duration"},      {'i', "interval"},    {'m', "module"},      {'n', "count"},    {'o', "output"},
+    {'p', "pid"},           {'t', "tid"},         {'u', "user"},        {'v', "verbose"},  {'x', "failed"},
+    {'C', "cpu"},
 };
 
 // Where a tool's letter means something else because hands know it so.

@@ -32,7 +32,7 @@ TEST_CASE("keys tell histograms apart, and negative values are told as such") {
   live::Result result = live::trace("hist", {"uprobe:" + steps() + ":steps", "/arg0 < 4/", "arg1", "(u32)arg0"},
                                     live::trigger("steps", {"9"}));
   CHECK(result.histograms().size() == 4);
-  CHECK(result.histograms({{"(u32)arg0", 2}})[0]["sum"] == 10);
+  CHECK(result.histograms({{"values", Json{{"(u32)arg0", 2}}}})[0]["sum"] == 10);
   result = live::trace("hist", {"usdt:" + test::trigger_path("marks") + ":test:values", "arg2"},
                        live::trigger("marks", {"3"}));
   REQUIRE(result.histograms({{"sign", "negative"}}).size() == 1);

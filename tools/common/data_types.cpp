@@ -269,7 +269,8 @@ std::optional<DataFunction> data_tracepoint(std::string_view name) {
     for (const char* prefix : {"__probestub_", "__traceiter_", "__bpf_trace_"}) {
       auto named = data_function(cat(prefix, name));
       if (!named || named->parameters.size() != found.parameters.size() + 1) continue;
-      for (std::size_t i = 0; i < found.parameters.size(); i++) found.parameters[i].name = named->parameters[i + 1].name;
+      for (std::size_t i = 0; i < found.parameters.size(); i++)
+        found.parameters[i].name = named->parameters[i + 1].name;
       break;
     }
     return found;

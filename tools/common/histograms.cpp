@@ -13,7 +13,15 @@ Histograms::Histograms(const Probing& probing, bpf_object* object, bool by_place
   set_knob(object, "value_signed", probing.first_is_signed());
 }
 
-void Histograms::show_all(Report& report, std::vector<std::pair<fetch_key, const kit_histogram*>> all) const {
+void Histograms::look() {
+  for (const ProbePlace& place : probing_.places()) {
+    keyed_ |= place.values.size() > 1;
+    signed_ |= !place.values.empty() && place.values[0].how == 'd';
+  }
+}
+
+void Histograms::show_all(Report& report, std::vector<std::pair<fetch_key, const kit_histogram*>> all) {
+  look();
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     auto order = std::memcmp(&a.first, &b.first, sizeof a.first);
     return a.second->sum != b.second->sum ? a.second->sum > b.second->sum : order < 0;
@@ -24,9 +32,9 @@ void Histograms::show_all(Report& report, std::vector<std::pair<fetch_key, const
     Histogram::Key keys;
     if (by_place_ && probing_.places().size() > 1) keys.emplace_back("probe", probing_.name(of));
     fetch_result result = Probing::result_of(of);
-    for (std::size_t i = 1; i < place->values.size(); i++)
-      keys.emplace_back(place->values[i].name, value_cell(place->values[i], result, i, {of.text, sizeof of.text}));
-    if (of.negative) keys.emplace_back("sign", Cell::borrowed("negative"));
+    // The same keys for each, as CSV has one table.
+    if (keyed_) keys.emplace_back("values", value_cells(place->values, result, {of.text, sizeof of.text}, 1));
+    if (signed_) keys.emplace_back("sign", Cell::borrowed(of.negative ? "negative" : "positive"));
     bool duration = place->values[0].how == 'l';
     report.histogram(duration ? "latency" : place->values[0].name, duration ? "ns" : "", keys, *histogram);
   }

@@ -189,8 +189,8 @@ class RunningKernel : public Kernel {
     return no(why);
   }
 
-  // Before it looks at anything else, the kernel asks for permission: since 6.16, and in stable kernels before, for more
-  // than CAP_PERFMON (commit ba677dbe77af). So a probe without a file tells.
+  // Before it looks at anything else, the kernel asks for permission: since 6.16, and in stable kernels before, for
+  // more than CAP_PERFMON (commit ba677dbe77af). So a probe without a file tells.
   static Verdict ask_uprobe() {
     std::string type = read_line("/sys/bus/event_source/devices/uprobe/type");
     if (type.empty()) return no("uprobes are compiled out of this kernel (CONFIG_UPROBE_EVENTS)");

@@ -130,9 +130,10 @@ Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t
   return Cell::owned(cat(bytes, "…"));
 }
 
-Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail) {
+Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
+                 std::size_t first) {
   std::vector<std::pair<std::string_view, Cell>> parts;
-  for (std::size_t i = 0; i < shown.size(); i++)
+  for (std::size_t i = first; i < shown.size(); i++)
     parts.emplace_back(shown[i].name, value_cell(shown[i], result, i, tail));
   return Cell::fields(std::move(parts));
 }
