@@ -16,10 +16,8 @@ static __always_inline void on_hit(struct hit *hit)
 	struct stackcount_key key = {};
 	__u64 *count, zero = 0;
 	struct filter_ids ids;
-	__u32 slot = bpf_get_current_pid_tgid();
 
-	/* Programs of user probes may be preempted by one another: two threads seldom use one slot then. */
-	if (!stacks_take_at(hit->program_context, &key.stacks, 0, slot % STACKS_PLACES))
+	if (!stacks_take_anywhere(hit->program_context, &key.stacks, 0))
 		return;
 	ids = filter_current_ids();
 	key.pid = ids.pid;

@@ -190,6 +190,43 @@ TEST_CASE("100,000 calls are 100,000 rows of four exact values, or are counted l
   }
 }
 
+TEST_CASE("a program that throws through a probed function goes on as without us") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = folder.path() + "/throws";
+  std::ofstream(program + ".cpp") << R"(#include <stdexcept>
+extern "C" __attribute__((noipa)) int inner(int i) { if (i % 2) throw std::runtime_error("odd"); return i; }
+extern "C" __attribute__((noipa)) int outer(int i) { return inner(i) + 1; }
+int main() {
+  int caught = 0;
+  for (int i = 0; i < 100; i++) try { outer(i); } catch (const std::exception&) { caught++; }
+  return caught == 50 ? 0 : 1;
+})";
+  if (test::run({"sh", "-c", "g++ -O1 -o " + program + " " + program + ".cpp"}).status != 0)
+    SKIP_CASE("no compiler here");
+  refused({"uretprobe:" + program + ":outer"}, "it may throw exceptions");
+  live::Result result = live::trace("trace", {"uprobe:" + program + ":outer", "arg0:d"}, {program});
+  CHECK(result.row_lines() == 100);
+  CHECK(result.end()["command"]["exit"] == 0);
+}
+
+TEST_CASE("a Go program goes on as without us") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = folder.path() + "/moves";
+  std::ofstream(program + ".go") << R"(package main
+//go:noinline
+func grow(n int) int { var room [512]byte; if n == 0 { return int(room[0]) }; return grow(n-1) + 1 }
+func main() { if grow(2000) != 2000 { panic("no") } }
+)";
+  if (test::run({"sh", "-c", "cd " + folder.path() + " && GOCACHE=$PWD/c go build -o moves moves.go"}).status != 0)
+    SKIP_CASE("Go is not installed");
+  refused({"uretprobe:" + program + ":main.grow"}, "Go moves its stacks");
+  live::Result result = live::trace("trace", {"uprobe:" + program + ":main.grow"}, {program});
+  CHECK(result.row_lines() + result.lost() >= 2001);
+  CHECK(result.end()["command"]["exit"] == 0);
+}
+
 TEST_CASE("what is wrong is marked, with the nearest right name, and nothing is attached") {
   refused({"uprob:" + steps() + ":steps"}, "▶uprob:");
   refused({"uprobe:" + steps() + ":step"}, "did you mean steps?");

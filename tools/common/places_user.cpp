@@ -99,6 +99,19 @@ perf_event_attr uprobe_event(const UserPlace& place) {
   return event;
 }
 
+// Why a return probe may kill a program of this file: the kernel puts another return address onto the stack, which
+// neither the unwinding of an exception nor Go, when it moves a stack, knows. Empty: it will not.
+std::string harm_of_returns(const Elf& elf) {
+  if (elf.section(".gopclntab") || elf.section(".go.buildinfo")) return "Go moves its stacks";
+  bool throws = false;
+  constexpr std::string_view signs[] = {"__cxa_throw", "__gxx_personality_v0", "__cxa_begin_catch",
+                                        "rust_eh_personality"};
+  elf.each_symbol([&](const ElfSymbol& symbol) {
+    throws |= std::find(std::begin(signs), std::end(signs), symbol.name) != std::end(signs);
+  });
+  return throws ? "it may throw exceptions, or panic" : "";
+}
+
 std::optional<std::uint64_t> parse_hex(std::string_view text) {
   std::uint64_t value = 0;
   if (!text.starts_with("0x")) return {};
@@ -133,6 +146,10 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
       add_user(probe, place, function, pid, true);
       continue;
     }
+    if (std::string harm = at_return && !force_ ? harm_of_returns(elf) : ""; !harm.empty())
+      refuse_probe(probe, at,
+                   cat("a probe of returns may kill ", elf.shown(), ": ", harm,
+                       "; probe the entry, or say --force-uretprobe if no call of it unwinds"));
     auto functions = functions_of(elf, function);
     if (functions.empty()) refuse_function(probe, at, elf, function);
     for (const UserFunction& one : functions) {
