@@ -30,6 +30,9 @@ struct Subject {
 
 // What a tool must be told before it can say what else is wrong: most nothing.
 inline Words least(const std::string& tool) {
+  if (tool == "trace" || tool == "count" || tool == "stackcount") return {"rawtracepoint:sched_switch"};
+  if (tool == "hist") return {"rawtracepoint:sched_switch", "pid"};
+  if (tool == "funclatency") return {"libc:getenv"};
   if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
   if (tool == "strlencount") return {"-P", "--lib", test::trigger_path("texts"), "--func", "look_up", "--arg", "1"};
   if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
@@ -80,6 +83,7 @@ inline const std::vector<Subject>& subjects() {
       {"offwaketime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"wakeuptime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"profile", "calls", {"getppid", "3000000"}, {}, "pid", 1, {{"clock"}}, true, true},
+      {"trace", "calls", {"getppid", "7"}, {"tracepoint:syscalls:sys_enter_getppid"}, "pid", 7, {{"tracepoint"}}},
       {"usdtsnoop", "marks", {"7"}, least("usdtsnoop"), "pid", 7, {{"uprobe"}}, false, false, true},
       {"strlencount", "texts", {"7"}, least("strlencount"), "pid", 10, {{"uprobe"}}, true, false, true},
   };
@@ -88,8 +92,9 @@ inline const std::vector<Subject>& subjects() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "bitesize",  "disksnoop",  "doctor",    "probes",
-                                              "structof",   "symbolize", "taskswitch", "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency", "count",      "funclatency", "hist",   "stackcount",
+                                              "bitesize",   "disksnoop",  "doctor",      "probes", "structof",
+                                              "symbolize",  "taskswitch", "vfslatency"};
   return tools;
 }
 
