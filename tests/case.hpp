@@ -12,11 +12,15 @@
 #include <string_view>
 #include <vector>
 
-// Ends the running case as skipped; the reason is printed as "skipped: CASE: REASON".
-#define SKIP_CASE(reason) \
-  do {                    \
-    test::skip(reason);   \
-    return;               \
+// A case tagged [any-kernel] is about what no kernel could change, or about times that an emulated machine does not
+// keep: it is not run in guests.
+
+// Ends the running case as skipped, for a reason, printed as "skipped: CASE: REASON", and for want of a feature, if it
+// is one that a machine may have: in guests only those skips are accepted whose feature they are known to lack.
+#define SKIP_CASE(...)       \
+  do {                       \
+    test::skip(__VA_ARGS__); \
+    return;                  \
   } while (false)
 
 // Skips the case where the running kernel, or who runs this, lacks a feature: root, bpf, btf, kprobe, fentry, tracefs,

@@ -201,7 +201,11 @@ TEST_CASE("under full preemption no record is corrupt") {
   for (const Json& row : result.rows()) wrong += row["path"] != paths[row["pid"].get<int>()] || row["comm"] != "opens";
   CHECK(wrong == 0);
   INFO(result.end().dump());
-  CHECK(result.row_lines() + result.lost() == writers * opens);
+  // A program that is preempted makes the kernel skip the same program for whoever else opens meanwhile, wanted or not:
+  // of those it tells only how many there were. What the tool itself lost is all among the wanted.
+  std::size_t made = writers * opens, skipped = result.end()["lost"].value("skipped", std::size_t{0});
+  CHECK(result.row_lines() + result.lost() - skipped <= made);
+  CHECK(result.row_lines() + result.lost() >= made);
 }
 
 TEST_CASE("in lockdown (confidentiality) a tool works, or one line names it: 69") {

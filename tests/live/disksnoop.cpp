@@ -378,7 +378,7 @@ TEST_CASE("filters speak of the process that submits") {
   }
 }
 
-TEST_CASE("a disk that is not there: 64, with the nearest name") {
+TEST_CASE("a disk that is not there: 64, with the nearest name", "[any-kernel]") {
   NEEDS("root");
   NEEDS("loop");
   live::LoopDisk disk;

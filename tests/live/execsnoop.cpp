@@ -82,7 +82,7 @@ TEST_CASE("an exec from a second thread is seen once, as the process") {
   CHECK(rows[0]["pid"] == rows[1]["pid"]);
 }
 
-TEST_CASE("hostile arguments come back exactly from JSON") {
+TEST_CASE("hostile arguments come back exactly from JSON", "[any-kernel]") {
   NEEDS("root");
   Words command = live::trigger("ends", Words{"0"} + hostile);
   live::Result result = execs({}, command);
@@ -92,7 +92,7 @@ TEST_CASE("hostile arguments come back exactly from JSON") {
   CHECK(rows[0].contains("args_base64"));
 }
 
-TEST_CASE("hostile arguments are harmless on a terminal") {
+TEST_CASE("hostile arguments are harmless on a terminal", "[any-kernel]") {
   NEEDS("root");
   for (const char* format : {"text", "csv"}) {
     live::Result result = execs({"-o", format}, live::trigger("ends", Words{"0"} + hostile));
@@ -107,7 +107,7 @@ TEST_CASE("hostile arguments are harmless on a terminal") {
   }
 }
 
-TEST_CASE("text quotes arguments so that a shell reads them back") {
+TEST_CASE("text quotes arguments so that a shell reads them back", "[any-kernel]") {
   NEEDS("root");
   Words words = {"two words", "quo'te", "$HOME", "`id`", "a;b", "", "*", "line\nbreak"};
   live::Result result = execs({"-o", "text", "--time", "none"}, live::trigger("ends", Words{"0"} + words));

@@ -60,7 +60,7 @@ void become_second(Words command) {
 
 }  // namespace
 
-TEST_CASE("every tool has a subject") {
+TEST_CASE("every tool has a subject", "[any-kernel]") {
   for (const std::string& tool : test::tools())
     if (!live::without_subject().contains(tool)) CHECK(live::subject(tool).tool == tool);
 }

@@ -37,7 +37,7 @@ long wake_ups(int pid) {
 
 }  // namespace
 
-TEST_CASE("SIGINT, SIGTERM and SIGHUP end a run with its summary") {
+TEST_CASE("SIGINT, SIGTERM and SIGHUP end a run with its summary", "[any-kernel]") {
   NEEDS("root");
   Process idle(live::idle());
   for (const Subject& subject : live::subjects()) {
@@ -76,7 +76,7 @@ std::size_t lesser_lines(const std::string& err) {
 
 }  // namespace
 
-TEST_CASE("a closed pipe ends a run quietly") {
+TEST_CASE("a closed pipe ends a run quietly", "[any-kernel]") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
@@ -99,7 +99,7 @@ TEST_CASE("a closed pipe ends a run quietly") {
   }
 }
 
-TEST_CASE("-d ends a run after that long") {
+TEST_CASE("-d ends a run after that long", "[any-kernel]") {
   NEEDS("root");
   Process idle(live::idle());
   for (const Subject& subject : live::subjects()) {
@@ -114,7 +114,7 @@ TEST_CASE("-d ends a run after that long") {
   }
 }
 
-TEST_CASE("-n ends a run after so many rows") {
+TEST_CASE("-n ends a run after so many rows", "[any-kernel]") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
@@ -166,7 +166,7 @@ TEST_CASE("the command's status is told, and ours stays our own") {
   }
 }
 
-TEST_CASE("the command's output goes to our standard error, its input is ours") {
+TEST_CASE("the command's output goes to our standard error, its input is ours", "[any-kernel]") {
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     INFO(subject.tool);
@@ -182,7 +182,7 @@ TEST_CASE("the command's output goes to our standard error, its input is ours") 
   }
 }
 
-TEST_CASE("a command that cannot be started: 1, and one line") {
+TEST_CASE("a command that cannot be started: 1, and one line", "[any-kernel]") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
@@ -213,7 +213,7 @@ TEST_CASE("SIGTERM is passed on to the command") {
   }
 }
 
-TEST_CASE("the command goes on when -d or -n ends the run") {
+TEST_CASE("the command goes on when -d or -n ends the run", "[any-kernel]") {
   NEEDS("root");
   for (const Words& length : {Words{"-d", "300ms"}, Words{"-n", "1"}}) {
     INFO(length[0]);
@@ -226,7 +226,7 @@ TEST_CASE("the command goes on when -d or -n ends the run") {
   }
 }
 
-TEST_CASE("output into a pipe comes line by line, soon") {
+TEST_CASE("output into a pipe comes line by line, soon", "[any-kernel]") {
   NEEDS("root");
   live::File file;
   for (const Subject& subject : live::subjects()) {
@@ -256,7 +256,7 @@ TEST_CASE("output into a pipe comes line by line, soon") {
   }
 }
 
-TEST_CASE("an idle tool wakes up less than five times a second") {
+TEST_CASE("an idle tool wakes up less than five times a second", "[any-kernel]") {
   NEEDS("root");
   Process idle(live::idle());
   std::vector<std::unique_ptr<live::Tool>> tools;

@@ -155,7 +155,7 @@ TEST_CASE("a partial last interval is marked") {
   CHECK(rows[1]["partial"] == true);
 }
 
-TEST_CASE("-L gives plausible times") {
+TEST_CASE("-L gives plausible times", "[any-kernel]") {
   NEEDS("root");
   Json row = counts({"-L"}, {"nanosleep", "200"}).row({{"syscall", "nanosleep"}});
   auto average = row["average_ns"].get<double>(), p99 = row["p99_ns"].get<double>(),
@@ -168,7 +168,7 @@ TEST_CASE("-L gives plausible times") {
   CHECK(p99 <= total);
 }
 
-TEST_CASE("-L sorts by time, without it by count") {
+TEST_CASE("-L sorts by time, without it by count", "[any-kernel]") {
   NEEDS("root");
   Words calls = {"nanosleep", "20", "getppid", "1000"};
   CHECK(counts({"-L", "--top", "1"}, calls).rows().at(0)["syscall"] == "nanosleep");

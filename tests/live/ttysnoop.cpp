@@ -91,7 +91,7 @@ TEST_CASE("--raw gives the bytes and nothing else; in rows they cannot act on a 
   }
 }
 
-TEST_CASE("what is no terminal is refused: 64 and one line") {
+TEST_CASE("what is no terminal is refused: 64 and one line", "[any-kernel]") {
   for (const char* name : {"pts/nosuch", "/dev/null/x", "/etc/passwd", "/dev/tty"}) {
     live::Result result = live::run("ttysnoop", {name});
     INFO(name << result.err);

@@ -94,7 +94,7 @@ TEST_CASE("processes that are not meant are left out") {
   CHECK(tool.stop().histograms().empty());
 }
 
-TEST_CASE("an operation that there is not is refused, with the nearest") {
+TEST_CASE("an operation that there is not is refused, with the nearest", "[any-kernel]") {
   test::Ran ran = test::run({test::tool_path("vfslatency"), "--op", "raed"});
   CHECK(ran.status == 64);
   CHECK(ran.out.empty());

@@ -156,12 +156,16 @@ def find_kernel(kernel, again, directory):
 def executables(pattern):
     """What is built and still has its source: build/tests/live_NAME_test is of tests/live/NAME.cpp."""
     for path in sorted((ROOT / "build/tests").glob(pattern)):
-        tier, _, name = path.stem.partition("_")
-        source = f"tests/{tier}/{name.removesuffix('_test')}.cpp" if path.suffix == "" and "_" in path.stem else None
-        if path.parent.name == "trigger":
-            source = f"tests/trigger/{path.name}.c"
-        if source and (ROOT / source).exists() and os.access(path, os.X_OK):
+        tier, _, name = path.name.removesuffix("_test").partition("_")
+        source = f"tests/trigger/{path.name}.c" if path.parent.name == "trigger" else f"tests/{tier}/{name}.cpp"
+        if (ROOT / source).exists() and os.access(path, os.X_OK):
             yield path
+
+
+def libc():
+    """The dynamic loader and the libc of this machine, which strlencount looks into if not told otherwise."""
+    done = subprocess.run(["ldd", "/bin/sh"], stdout=subprocess.PIPE, text=True, check=True)
+    return re.findall(r"(?:^\s*|=> )(/\S+)", done.stdout, re.MULTILINE)
 
 
 def tests():
@@ -185,6 +189,8 @@ def add_corekit(archive):
         archive.text(f"corekit/tools/{tool}.cpp", "")  # the tests ask for the names alone
     for path in [*tests(), *executables("trigger/*")]:
         archive.file(f"corekit/{path.relative_to(ROOT)}", path)
+    for path in ["/etc/ld.so.cache", *libc()]:
+        archive.file(path, path)
 
 
 def make_initramfs(path, modules_directory, command, ports):
