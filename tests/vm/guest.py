@@ -22,14 +22,16 @@ import initramfs
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "corekit/vm"
 
-# The name here, the release it comes from and the package's name: another kernel is another line. Of several matches
-# the newest is taken.
+# The name here, the release it comes from and the package's name, a shell pattern or a regular expression: another
+# kernel is another line. Of several matches the newest is taken. If none is named, DEFAULT of suite.py are tried.
 KERNELS = {
     "5.10": ("bullseye", "linux-image-5.10.*-cloud-amd64"),
     "6.1": ("bookworm", "linux-image-6.1.*-cloud-amd64"),
     "6.12": ("trixie", "linux-image-6.12.*-cloud-amd64"),
     "7": ("trixie-backports", "linux-image-7.*-cloud-amd64"),
-    "6.12-rt": ("trixie", "linux-image-6.12.*-rt-amd64"),  # full preemption; not among those tried if none is named
+    "6.1-full": ("bookworm", r"^linux-image-6\.1\.0-[0-9]+-amd64$"),  # as on machines, not in clouds
+    "6.12-rt": ("trixie", "linux-image-6.12.*-rt-amd64"),  # full preemption
+    "6.17": ("trixie-backports", "linux-image-6.17.*-cloud-amd64"),
 }
 # Loaded before the command runs, and what it may have by modprobe. What a kernel has built in is left out.
 LOADED = ("virtio_pci", "virtio_console", "loop", "dm_mod", "lzo_rle", "zram")

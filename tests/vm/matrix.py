@@ -12,6 +12,8 @@ import guest
 BUILT = guest.ROOT / "build/vm/MATRIX.md"
 PUBLISHED = guest.ROOT / "tests/vm/MATRIX.md"
 PEERS = guest.ROOT / "tests/vm/peers.json"
+# Tools whose live tests stand in those of another one.
+TESTED_WITH = {"biolatency": "disksnoop", "bitesize": "disksnoop"}
 ORDER = ("fails", "no", "lesser", "works")  # a verdict may become better
 
 HEAD = """# Which tool works on which kernel
@@ -55,7 +57,9 @@ def columns_of(suites):
         for test, name, what, _, _ in suite.cases:
             if what == "failed":
                 failures.setdefault(test.removeprefix("live_").removesuffix("_test"), []).append(name)
-        found = {tool: verdict(suite.plans.get(tool), failures.get(tool)) for tool in guest.tools()}
+        found = {
+            tool: verdict(suite.plans.get(tool), failures.get(TESTED_WITH.get(tool, tool))) for tool in guest.tools()
+        }
         columns.append((suite.kernel, suite.release, found))
     return columns
 

@@ -298,7 +298,6 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
   if (s.settings.explain) s.print_plan();
   if (form == Form::none) cannot_work(s.plan);
   for (const Settled& event : s.plan) {
-    if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
     for (const Part& part : event.parts)
       if (part.program) bpf_program__set_autoload(part.program, true);
   }
@@ -328,6 +327,8 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
                   cat(lockdown(), "this kernel does not load the BPF program: ", error_text(error), "; -v shows why"));
   }
   fill_stores(object);
+  for (const Settled& event : s.plan)
+    if (!event.misses.empty()) s.say(cat("lesser form: ", event.misses));
   // The tree's programs, last in the plan, are attached first: they decide who is in before the others ask.
   for (auto event = s.plan.rbegin(); event != s.plan.rend(); ++event) {
     for (const Part& part : event->parts)  // a tool attaches its own probes and samplers
