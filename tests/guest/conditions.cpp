@@ -120,7 +120,7 @@ TEST_CASE("--btf and COREKIT_BTF_DIR stand in for the kernel's BTF") {
   release.pop_back();
   std::string file = folder.path() + "/" + release + ".btf";
   std::ofstream(file, std::ios::binary) << test::read_file("/sys/kernel/btf/vmlinux");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     Result given =
         live::trace(subject.tool, subject.options + Words{"--btf", file}, subject.command(), {.inside = hide_btf});

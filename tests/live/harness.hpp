@@ -45,6 +45,9 @@ inline Words operator+(Words left, const Words& right) {
   return left;
 }
 
+// The size of a load that is large for its own sake; a twentieth in slow guests (COREKIT_BRIEF).
+inline std::uint64_t heavy(std::uint64_t size) { return std::getenv("COREKIT_BRIEF") ? size / 20 : size; }
+
 class Fd {
  public:
   explicit Fd(int fd = -1) : fd_(fd) {}

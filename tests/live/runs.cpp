@@ -40,7 +40,7 @@ long wake_ups(int pid) {
 TEST_CASE("SIGINT, SIGTERM and SIGHUP end a run with its summary", "[any-kernel]") {
   NEEDS("root");
   Process idle(live::idle());
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
       INFO(subject.tool << " " << strsignal(signal));
       live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", idle.number()});
@@ -55,7 +55,7 @@ TEST_CASE("SIGINT, SIGTERM and SIGHUP end a run with its summary", "[any-kernel]
 
 TEST_CASE("what was seen before the end is shown") {
   NEEDS("root");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     Process process(subject.command(), {.gated = true});
     live::Tool tool(subject.tool, subject.options + Words{"--tree", process.number()});
@@ -79,7 +79,7 @@ std::size_t lesser_lines(const std::string& err) {
 TEST_CASE("a closed pipe ends a run quietly", "[any-kernel]") {
   NEEDS("root");
   live::File file;
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     for (bool json : {true, false}) {
       if (!sees_acts(subject)) continue;
       INFO(subject.tool << (json ? " JSON" : " text"));
@@ -102,7 +102,7 @@ TEST_CASE("a closed pipe ends a run quietly", "[any-kernel]") {
 TEST_CASE("-d ends a run after that long", "[any-kernel]") {
   NEEDS("root");
   Process idle(live::idle());
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", idle.number(), "-d", "400ms"});
     auto begin = Clock::now();
@@ -117,7 +117,7 @@ TEST_CASE("-d ends a run after that long", "[any-kernel]") {
 TEST_CASE("-n ends a run after so many rows", "[any-kernel]") {
   NEEDS("root");
   live::File file;
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     if (!streams(subject) || !sees_acts(subject)) continue;
     INFO(subject.tool);
     Process acts(live::trigger("acts", {file.path()}));
@@ -133,7 +133,7 @@ TEST_CASE("-n ends a run after so many rows", "[any-kernel]") {
 
 TEST_CASE("a run ends with the last process of -p") {
   NEEDS("root");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     Process one(live::trigger("ends"), {.gated = true}), two(live::trigger("ends"), {.gated = true});
     live::Tool tool(subject.tool, live::least(subject.tool) + Words{"-p", one.number() + "," + two.number()});
@@ -148,7 +148,7 @@ TEST_CASE("a run ends with the last process of -p") {
 
 TEST_CASE("the command's status is told, and ours stays our own") {
   NEEDS("root");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     auto end_of = [&](const char* status) {
       return live::trace(subject.tool, live::least(subject.tool), live::trigger("ends", {status}));
@@ -168,7 +168,7 @@ TEST_CASE("the command's status is told, and ours stays our own") {
 
 TEST_CASE("the command's output goes to our standard error, its input is ours", "[any-kernel]") {
   NEEDS("root");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     live::Result said = live::trace(subject.tool, live::least(subject.tool), {"echo", "said by the command"});
     CHECK(said.err.find("said by the command\n") != std::string::npos);
@@ -185,7 +185,7 @@ TEST_CASE("the command's output goes to our standard error, its input is ours", 
 TEST_CASE("a command that cannot be started: 1, and one line", "[any-kernel]") {
   NEEDS("root");
   live::File file;
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     for (const std::string& command :
          {std::string("no-such-command"), std::string("/nonexistent/program"), file.path()}) {
       INFO(subject.tool << " -- " << command);
@@ -199,7 +199,7 @@ TEST_CASE("a command that cannot be started: 1, and one line", "[any-kernel]") {
 
 TEST_CASE("SIGTERM is passed on to the command") {
   NEEDS("root");
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     INFO(subject.tool);
     live::Tool tool(subject.tool, live::least(subject.tool) + Words{"--"} + live::idle());
     auto told = [](std::string_view text) { return text.find(" \n") != text.npos; };
@@ -229,7 +229,7 @@ TEST_CASE("the command goes on when -d or -n ends the run", "[any-kernel]") {
 TEST_CASE("output into a pipe comes line by line, soon", "[any-kernel]") {
   NEEDS("root");
   live::File file;
-  for (const Subject& subject : live::subjects()) {
+  for (const Subject& subject : live::samples()) {
     // Each act's child reads a random number of its own when it starts.
     if (!streams(subject) || !sees_acts(subject) || subject.tool == "randomread") continue;
     for (bool json : {true, false}) {
@@ -260,13 +260,13 @@ TEST_CASE("an idle tool wakes up less than five times a second", "[any-kernel]")
   NEEDS("root");
   Process idle(live::idle());
   std::vector<std::unique_ptr<live::Tool>> tools;
-  for (const Subject& subject : live::subjects())
+  for (const Subject& subject : live::samples())
     tools.push_back(std::make_unique<live::Tool>(subject.tool, live::least(subject.tool) + Words{"-p", idle.number()}));
   std::vector<long> before;
   for (auto& tool : tools) before.push_back(wake_ups(tool->pid()));
   std::this_thread::sleep_for(std::chrono::seconds(3));
   for (std::size_t i = 0; i < tools.size(); i++) {
-    INFO(live::subjects()[i].tool);
+    INFO(live::samples()[i].tool);
     CHECK(wake_ups(tools[i]->pid()) - before[i] < 15);
   }
 }

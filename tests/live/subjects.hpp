@@ -90,6 +90,18 @@ inline const std::vector<Subject>& subjects() {
   return all;
 }
 
+// Those with which to test what the library does for every tool: all of them, or, where COREKIT_BRIEF is set as in slow
+// guests, one of each kind: of a BTF tracepoint, of the plan with the most ways, of a map that is read.
+inline const std::vector<Subject>& samples() {
+  static const std::vector<Subject> few = [] {
+    std::vector<Subject> chosen;
+    for (const Subject& one : subjects())
+      if (one.tool == "hello" || one.tool == "opensnoop" || one.tool == "syscount") chosen.push_back(one);
+    return chosen;
+  }();
+  return std::getenv("COREKIT_BRIEF") ? few : subjects();
+}
+
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
   static const std::set<std::string> tools = {"biolatency", "count",      "funclatency", "hist",   "stackcount",

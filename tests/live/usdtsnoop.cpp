@@ -129,7 +129,7 @@ TEST_CASE("a longer string is cut, and says so") {
   CHECK(all[0]["arg3"] == "zer…");
 }
 
-TEST_CASE("filters by value let through exactly what they name") {
+TEST_CASE("filters by value let through exactly what they name", "[any-kernel]") {
   NEEDS("root");
   auto count = [](const std::string& filter) { return hits({"test:values", filter}, 100).row_lines(); };
   CHECK(count("/arg0 == 7/") == 1);

@@ -31,7 +31,7 @@ NEWEST = "7"  # Debian replaces it often: that it cannot be fetched is a skip, n
 GUESTS_LACK = {"strip", "PostgreSQL", "Java"}
 LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time is 5.12
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
-SILENCE, TEST_LIMIT, GUEST_LIMIT = 400, 1500, 2000
+SILENCE, TEST_LIMIT, GUEST_LIMIT = 600, 1500, 2400
 AT_ONCE = 2
 
 SCRIPT = """exec 3>"$port_cases"
@@ -43,7 +43,7 @@ done
 for test in {tests}; do
   printf 'test\\t%s\\n' $test >&3
   echo "== $test"
-  COREKIT_CASES=3 timeout -k 10 {limit} /corekit/build/tests/$test '~[any-kernel]' 2>&1
+  COREKIT_BRIEF=1 COREKIT_CASES=3 timeout -k 10 {limit} /corekit/build/tests/$test '~[any-kernel]' 2>&1
   printf 'done\\t%s\\t%s\\n' $test $? >&3
 done
 """

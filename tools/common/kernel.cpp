@@ -65,6 +65,15 @@ Verdict refused(std::string_view what, int error) {
   return no(cat(what, ": ", error_text(error)));
 }
 
+// Of a perf event. For probes of programs the kernel asks CAP_SYS_ADMIN since 6.16, and in stable kernels before
+// (commit ba677dbe77af); for all events Debian's 5.10 does where kernel.perf_event_paranoid is 3, as it has it.
+Verdict refused_event(std::string_view what, int error) {
+  bool forbidden = error == EPERM || error == EACCES;
+  if (forbidden && missing_capabilities().empty() && !has_capability(CAP_SYS_ADMIN))
+    return not_permitted("CAP_SYS_ADMIN");
+  return refused(what, error);
+}
+
 int perf_event(perf_event_attr& attributes) {
   attributes.size = sizeof attributes;
   auto cpus = online_cpus();
@@ -164,7 +173,7 @@ class RunningKernel : public Kernel {
     attributes.type = PERF_TYPE_SOFTWARE;
     attributes.config = PERF_COUNT_SW_DUMMY;
     Fd trial(perf_event(attributes));
-    return trial ? yes() : refused("tracepoint", errno);
+    return trial ? yes() : refused_event("tracepoint", errno);
   }
 
   static Verdict ask_sampling(const std::string& kind) {
@@ -173,7 +182,7 @@ class RunningKernel : public Kernel {
     if (trial) return yes();
     if (errno == ENOENT || errno == EOPNOTSUPP)
       return no("this machine has no counter of cycles, as many virtual ones");
-    return refused("perf event", errno);
+    return refused_event("perf event", errno);
   }
 
   Verdict ask_kprobe(const std::string& name, bool at_return) {
@@ -182,7 +191,7 @@ class RunningKernel : public Kernel {
       Fd trial(open_kprobe(alias, at_return));
       if (trial) return yes(alias);
       if (errno == ENOTSUP) return no("kprobes are compiled out of this kernel (CONFIG_KPROBES)");
-      Verdict verdict = refused(cat("kprobe on ", alias), errno);
+      Verdict verdict = refused_event(cat("kprobe on ", alias), errno);
       if (verdict.denied) return verdict;
       why = verdict.why;
     }
@@ -199,8 +208,7 @@ class RunningKernel : public Kernel {
     attributes.uprobe_path = reinterpret_cast<__u64>("");
     Fd trial(perf_event(attributes));
     if (trial || (errno != EACCES && errno != EPERM)) return yes();
-    if (missing_capabilities().empty() && !has_capability(CAP_SYS_ADMIN)) return not_permitted("CAP_SYS_ADMIN");
-    return refused("uprobe", errno);
+    return refused_event("uprobe", errno);
   }
 
   const std::vector<std::string>& symbols() {

@@ -16,8 +16,6 @@ std::string advice(int error) {
     case EINVAL: return "; is something else attached there, or is it within an instruction?";
     case ENOENT: return "; the file has gone meanwhile";
     case EOPNOTSUPP: return "; this kernel lacks what it takes (CONFIG_UPROBE_EVENTS)";
-    case EPERM:
-    case EACCES: return "; probing programs needs CAP_SYS_ADMIN on this kernel, or root";
     default: return "";
   }
 }
