@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What every tool keeps besides filters and lengths: exit codes, output, privilege, captures, attach ways.
 #include <linux/capability.h>
+#include <linux/perf_event.h>
 
 #include <map>
 
@@ -29,9 +30,19 @@ bool memory_is_locked() {
   return major < 5 || (major == 5 && minor < 11);
 }
 
-// Debian's 5.10 asks for more than CAP_PERFMON where this is 3, as it has it.
+// Debian's 5.10 and 6.1 ask for more than CAP_PERFMON where kernel.perf_event_paranoid is 3, as they have it.
 bool perf_events_ask_admin() {
-  return std::stoi(test::read_file("/proc/sys/kernel/perf_event_paranoid")) > 2 && memory_is_locked();
+  pid_t child = fork();
+  if (child == 0) {
+    as_tracer();
+    perf_event_attr clock{};
+    clock.size = sizeof clock;
+    clock.type = PERF_TYPE_SOFTWARE;
+    _exit(syscall(SYS_perf_event_open, &clock, -1, 0, -1, 0) < 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status != 0;
 }
 
 // Lines on stderr besides that of a lesser form and what a command says, which is numbers.

@@ -66,7 +66,7 @@ Verdict refused(std::string_view what, int error) {
 }
 
 // Of a perf event. For probes of programs the kernel asks CAP_SYS_ADMIN since 6.16, and in stable kernels before
-// (commit ba677dbe77af); for all events Debian's 5.10 does where kernel.perf_event_paranoid is 3, as it has it.
+// (commit ba677dbe77af); for all events Debian's 5.10 and 6.1 do where kernel.perf_event_paranoid is 3.
 Verdict refused_event(std::string_view what, int error) {
   bool forbidden = error == EPERM || error == EACCES;
   if (forbidden && missing_capabilities().empty() && !has_capability(CAP_SYS_ADMIN))
