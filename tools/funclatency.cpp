@@ -48,6 +48,8 @@ int tool(int argc, char** argv) {
   kit::Options options(kit::Shape::interval, "funclatency", "Show how long functions take, as histograms.");
   declare(options, knobs);
   kit::Session session(options, argc, argv);
+  // What --explain tells of where no function is named: of one that every program has.
+  if (knobs.words.empty() && session.settings().explain) knobs.words = {"libc:getenv"};
   kit::ProbeDemand demand{.keys = true, .number_first = true};
   kit::Probing probing(session, probes_of(knobs), demand, knobs.force);
   kit::Skeleton<funclatency_bpf> bpf;

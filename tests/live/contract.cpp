@@ -205,6 +205,11 @@ TEST_CASE("with CAP_BPF and CAP_PERFMON alone every tool works") {
       CHECK(result.err.find("CAP_SYS_ADMIN") != std::string::npos);
       continue;
     }
+    // A classic tracepoint is named, and found in tracefs.
+    if (result.status == 77 && result.err.find("tracefs cannot be read") != std::string::npos) {
+      CHECK(live::count_lines(result.err) == 1);
+      continue;
+    }
     CHECK(result.status == 0);
     CHECK(subject.shown(result) == subject.made);
     CHECK(result.lost() == 0);
@@ -261,7 +266,8 @@ TEST_CASE("a full disk: 1 and one line", "[any-kernel]") {
       CHECK(result.status == 1);
       CHECK(complaints(result) == 1);
       CHECK(result.err.find("No space left") != std::string::npos);
-      CHECK(live::run(subject.tool, live::least(subject.tool) + Words{"--explain"}, {.out = full.get(), .json = json}).status == 1);
+      CHECK(live::run(subject.tool, live::least(subject.tool) + Words{"--explain"}, {.out = full.get(), .json = json})
+                .status == 1);
       CHECK(live::run(subject.tool, {"--help"}, {.out = full.get(), .json = json}).status == 1);
     }
   }
@@ -326,7 +332,8 @@ TEST_CASE("hostile names come back exactly from JSON and are harmless in text", 
     CHECK(subject.shown(json) == subject.made);
     Result text = live::trace(subject.tool, subject.options, command, {.json = false});
     CHECK(std::count_if(text.out.begin(), text.out.end(), harmful) == 0);
-    if (!rows[0].contains("stack")) CHECK(live::count_lines(text.out) == json.row_lines() + 1);
+    if (!rows[0].contains("stack") && !rows[0].contains("waker_stack"))
+      CHECK(live::count_lines(text.out) == json.row_lines() + 1);
     CHECK(text.out.find("[2J") != std::string::npos);
   }
 }
@@ -433,7 +440,8 @@ TEST_CASE("every --attach way that this kernel takes shows the same") {
       CHECK(result.status == 0);
       CHECK(result.start()["plan"]["events"].dump().find("\"way\":\"" + way[0]) != std::string::npos);
       CHECK(subject.shown(result) == subject.made);
-      if (subject.sampled) continue;
+      // Whom the clock interrupts to wake a sleeper is another each time.
+      if (subject.sampled || result.rows().at(0).contains("waker_pid")) continue;
       if (!usual.contains(options)) usual[options] = essence(live::trace(subject.tool, options, subject.command()));
       CHECK(essence(result) == usual[options]);
     }

@@ -72,7 +72,7 @@ TEST_CASE("99 times a second tells which threads run") {
   std::uint64_t sum = 0;
   for (const Json& row : result.rows()) sum += row["count"].get<std::uint64_t>();
   long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  CHECK(sum >= 60u * static_cast<unsigned>(cpus));
+  CHECK(sum >= 60);  // of one CPU: another that is idle need not be woken for it
   CHECK(sum <= 130u * static_cast<unsigned>(cpus));
 }
 

@@ -21,8 +21,8 @@ bool gone(int pid) {
 }
 
 bool streams(const Subject& subject) { return !subject.counts; }
-// Acts are what most tools show, not hits in a file of its own.
-bool sees_acts(const Subject& subject) { return !subject.placed; }
+// Acts are what most tools show, not hits in a file of its own, or of the one probe that trace is told.
+bool sees_acts(const Subject& subject) { return !subject.placed && subject.tool != "trace"; }
 
 // All switches that a process's threads made because they had nothing to do.
 long wake_ups(int pid) {

@@ -106,11 +106,21 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "values a probe, 32 steps of a filter and 48 of the values, 1023 bytes of a value.");
 }
 
+namespace {
+
+// What --explain tells of where no probe is named: of one that every kernel has.
+std::vector<std::string> usual_words(const ProbeDemand& demand) {
+  if (demand.number_first) return {"rawtracepoint:sched_switch", "pid"};
+  return {"rawtracepoint:sched_switch"};
+}
+
+}  // namespace
+
 Probing::Probing(Session& session, const std::vector<std::string>& words, const ProbeDemand& demand, bool force)
     : session_(session), state_(new State{.finder = PlaceFinder(session.settings(), demand, force), .attached = {}}) {
   state_->live = !session.replaying();
   if (!state_->live) return;
-  probes_ = parse_probes(words);
+  probes_ = parse_probes(words.empty() && session.settings().explain ? usual_words(demand) : words);
   if (probes_.empty())
     throw Failure(Exit::usage, "name a probe, like tracepoint:sched:sched_switch or uprobe:libc:strlen");
   if (probes_.size() > demand.probes)
