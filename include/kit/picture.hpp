@@ -33,8 +33,8 @@ struct PictureStack {
 };
 
 struct Picture {
-  std::string tool, title;
-  bool time = false;  // weights are ns; else samples
+  std::string maker, title;  // the tool that made it
+  bool time = false;         // weights are ns; else samples
   Clock clock;
   std::vector<PictureFrame> frames;
   std::vector<PictureStack> stacks;

@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 kit::Picture hostile(bool time) {
   kit::Picture picture;
-  picture.tool = "profile";
+  picture.maker = "profile";
   picture.title = "<title> & \"more\"";
   picture.time = time;
   picture.clock = {.boot_ns = 5'000'000'000, .realtime_ns = 1'767'225'600'000'000'000, .utc_offset = 0};

@@ -120,10 +120,15 @@ class RunningKernel : public Kernel {
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
       case HookKind::sample: return ask_sampling(hook.target);
-      case HookKind::placed: return ask_events();
+      case HookKind::placed: return is_of_program(hook.target) ? ask_uprobe() : ask_events();
       case HookKind::other: return yes();
     }
     return no("unknown kind");
+  }
+
+  // Of a place that a probe of programs has (kit/probing.hpp).
+  static bool is_of_program(std::string_view place) {
+    return place.starts_with("uprobe:") || place.starts_with("uretprobe:") || place.starts_with("usdt:");
   }
 
   // Loads the smallest program for a BTF target.

@@ -86,7 +86,7 @@ const std::array<Pictures::Kind, 7> Pictures::kinds = {{
 }};
 
 Pictures::Pictures(Options& options, std::string title, bool time) {
-  picture_.tool = options.name();
+  picture_.maker = options.name();
   picture_.title = std::move(title);
   picture_.time = time;
   auto want = [this](std::size_t kind) {

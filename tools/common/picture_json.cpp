@@ -69,7 +69,7 @@ std::string write_chrome(const Picture& whole) {
     std::vector<std::uint32_t> open;
     auto mark = [&](char phase, std::uint32_t frame) {
       separate();
-      out += cat("{\"name\":", quoted(picture.frames[frame].name), ",\"cat\":\"", picture.tool, "\",\"ph\":\"", phase,
+      out += cat("{\"name\":", quoted(picture.frames[frame].name), ",\"cat\":\"", picture.maker, "\",\"ph\":\"", phase,
                  "\",", where, ",\"ts\":", decimal(at, 1000, 3), '}');
     };
     auto close_to = [&](std::size_t depth) {
@@ -93,7 +93,7 @@ std::string write_chrome(const Picture& whole) {
 std::string write_speedscope(const Picture& whole) {
   Picture picture = whole.by_function();
   std::string out =
-      cat("{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"corekit ", picture.tool,
+      cat("{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"corekit ", picture.maker,
           "\",\"name\":", quoted(picture.title), ",\"activeProfileIndex\":0,\"shared\":{\"frames\":");
   out += list(picture.frames, [](const PictureFrame& frame) {
     std::string one = "{\"name\":" + quoted(frame.name);
@@ -214,7 +214,7 @@ std::string write_firefox(const Picture& whole) {
     return firefox_thread(picture, tables, thread.first, thread.second);
   });
   return cat("{\"meta\":{\"interval\":1,\"startTime\":", picture.clock.realtime_ns / 1'000'000,
-             ",\"processType\":0,\"product\":", quoted("corekit " + picture.tool),
+             ",\"processType\":0,\"product\":", quoted("corekit " + picture.maker),
              ",\"stackwalk\":1,\"version\":29,\"preprocessedProfileVersion\":60,\"categories\":", firefox_categories,
              ",\"markerSchema\":[],\"symbolicated\":true},\"libs\":[],\"shared\":", tables.text(),
              ",\"threads\":", threads, ",\"pages\":[]}\n");
