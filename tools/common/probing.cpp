@@ -101,6 +101,10 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           ":s :str a string, :buf(N) bytes, :ip an address, :flags names of bits (open(2)'s where no others are "
           "known).")
       .details(
+          "An OFFSET or ADDRESS in a program is taken as it is: one inside an instruction, not at its beginning, "
+          "breaks "
+          "the program that is probed.")
+      .details(
           "A filter compares expressions, or comm, with numbers, times (5ms) and \"strings\", which may be globs, "
           "joined by && || ! and parentheses; the kernel decides it before anything is recorded. Limits: 64 probes, 12 "
           "values a probe, 32 steps of a filter and 48 of the values, 1023 bytes of a value.");
