@@ -2,6 +2,7 @@
 /* A record for each call that writes back what is cached, made when the call returns. */
 #include "lib/calls.bpf.h"
 #include "lib/filter.bpf.h"
+#include "lib/mapping.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/span.bpf.h"
 #include "lib/stream.bpf.h"
@@ -15,28 +16,36 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct sync_span {
 	__u64 start; /* ns */
-	__u64 file; /* what the descriptor stood for; another thread may close it meanwhile */
-	__s32 fd;
+	__u64 named; /* what names the file: a descriptor, or msync's address */
+	__u64 file; /* what that stood for; another thread may close it meanwhile */
 	__u32 call;
 };
 
 /* By the kernel's thread id. */
 SPAN_MAP(syncs, __u32, struct sync_span);
 
-static __always_inline bool names_descriptor(__u32 call)
+/* Not static, so that the verifier follows it once; kernels before 5.12 let such a function take only numbers. */
+__noinline __u64 mapped_file(__u64 address)
 {
-	return call != SYNCSNOOP_SYNC && call != SYNCSNOOP_MSYNC;
+	return (__u64)mapping_file(current_task(), address);
 }
 
-static __always_inline int on_enter(__u32 call, __s32 fd)
+/* What the current task names by a call's first argument; 0 if that is no file. */
+static __always_inline __u64 named_file(__u32 call, __u64 named)
 {
-	struct sync_span span = { .call = call, .fd = fd };
+	if (call == SYNCSNOOP_SYNC)
+		return 0;
+	return call == SYNCSNOOP_MSYNC ? mapped_file(named) : (__u64)path_file(current_task(), named);
+}
+
+static __always_inline int on_enter(__u32 call, __u64 named)
+{
+	struct sync_span span = { .call = call, .named = named };
 	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!filter_current())
 		return 0;
-	if (names_descriptor(call))
-		span.file = (__u64)path_file(current_task(), fd);
+	span.file = named_file(call, named);
 	span.start = bpf_ktime_get_ns();
 	span_begin(syncs, &tid, &span);
 	return 0;
@@ -56,9 +65,9 @@ static __always_inline bool record_in(const struct sync_span *span, __u64 latenc
 	record->call = span->call;
 	record->latency = latency;
 	record->error = result < 0 ? -result : 0;
-	if (span->call == SYNCSNOOP_SYNC || (names_descriptor(span->call) && !file)) {
+	if (!file) {
 		record->notes = SYNCSNOOP_NO_FILE;
-	} else if (file && path_file(current_task(), span->fd) == file) {
+	} else if (named_file(span->call, span->named) == span->file) {
 		at = path_prepend(stream_tail(record), room, PATH_OF(file, f_path), &cut);
 		if (cut && room < ROOM_MAX) {
 			stream_discard(record);
@@ -72,10 +81,10 @@ static __always_inline bool record_in(const struct sync_span *span, __u64 latenc
 	return true;
 }
 
-/* Not static, so that the verifier follows it once; kernels before 5.12 let such a function take only numbers. */
-__noinline int record_sync(__u64 latency, __u64 file, __u64 fd_and_call, __s32 result)
+/* Not static, as above. */
+__noinline int record_sync(__u64 latency, __u64 file, __u64 named, __u32 call, __s32 result)
 {
-	struct sync_span span = { .file = file, .fd = fd_and_call >> 32, .call = (__u32)fd_and_call };
+	struct sync_span span = { .file = file, .named = named, .call = call };
 
 	if (!record_in(&span, latency, result, ROOM))
 		record_in(&span, latency, result, ROOM_MAX);
@@ -91,7 +100,7 @@ static __always_inline int on_exit(long result)
 		return 0;
 	span = *found;
 	bpf_map_delete_elem(&syncs, &tid);
-	return record_sync(bpf_ktime_get_ns() - span.start, span.file, (__u64)span.fd << 32 | span.call, result);
+	return record_sync(bpf_ktime_get_ns() - span.start, span.file, span.named, span.call, result);
 }
 
 /* asm/unistd.h of each architecture, and of its 32-bit ABI. */
@@ -145,7 +154,7 @@ int enter_tracepoint(struct syscall_trace_enter *ctx)
 SEC("?tp/syscalls/sys_enter_sync")
 int enter_sync_tracepoint(struct syscall_trace_enter *ctx)
 {
-	return on_enter(SYNCSNOOP_SYNC, -1);
+	return on_enter(SYNCSNOOP_SYNC, 0);
 }
 
 /* Attached to those of all six. */

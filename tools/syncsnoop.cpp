@@ -57,7 +57,7 @@ kit::Table<Record> make_table(const Quick& quick) {
       .column("QUICK", "quick", -6, "with --quick: how many have followed so soon by now; none if this one did not",
               [&quick](const Record&) { return quick.quick ? kit::Cell::count(quick.count) : kit::Cell::none(); })
       .only_with(quick.within.ns, 2)
-      .column("FILE", "path", 0, "the file whose descriptor was given; none of sync", file);
+      .column("FILE", "path", 0, "the file whose descriptor or memory was given; none of sync", file);
   return table;
 }
 
@@ -71,8 +71,8 @@ int tool(int argc, char** argv) {
       .option(0, "quick", "DURATION", quick.within, "mark a sync that begins within this long of the last one's end")
       .details(
           "Shows sync, fsync, fdatasync, msync, sync_file_range and syncfs when they return, those that fail, too. The "
-          "file is the one that the descriptor stood for when the call began; if another thread has closed it "
-          "meanwhile, it is not known, nor is that of msync, which names memory.")
+          "file is the one that the descriptor stood for when the call began, or, of msync, the one whose memory its "
+          "address was in; if another thread has closed or unmapped it meanwhile, it is not known.")
       .details("Files that are opened with O_SYNC, and syncs by io_uring or by the kernel itself, are not shown.")
       .example("syncsnoop", "every one")
       .example("syncsnoop --quick 1s", "mark those that come within a second of the last")

@@ -21,9 +21,9 @@ TEST_CASE("N syncs of each kind on a known file are N rows of each kind") {
       syncs({}, {"5", file.path(), "sync", "fsync", "fdatasync", "msync", "sync_file_range", "syncfs"});
   INFO(result.out << result.err);
   CHECK(result.rows().size() == 30);
-  for (const char* call : {"fsync", "fdatasync", "sync_file_range", "syncfs"})
+  for (const char* call : {"fsync", "fdatasync", "msync", "sync_file_range", "syncfs"})
     CHECK(result.rows({{"call", call}, {"path", path}, {"error", nullptr}, {"comm", "syncs"}}).size() == 5);
-  for (const char* call : {"sync", "msync"}) CHECK(result.rows({{"call", call}, {"path", nullptr}}).size() == 5);
+  CHECK(result.rows({{"call", "sync"}, {"path", nullptr}}).size() == 5);
   CHECK(result.lost() == 0);
   CHECK(result.end()["rows"] == 30);
 }
@@ -34,6 +34,17 @@ TEST_CASE("a sync of no descriptor failed and has no file") {
   Json row = syncs({}, {"1", file.path(), "bad"}).row(Json::object());
   CHECK(row["error"] == "EBADF");
   CHECK(row["path"] == nullptr);
+}
+
+TEST_CASE("an msync of memory that is of no file has none; among many mappings the right one is found") {
+  NEEDS("root");
+  live::File file;
+  std::string path = std::filesystem::canonical(file.path());
+  live::Result result = syncs({}, {"2", file.path(), "anonymous", "crowd", "msync"});
+  INFO(result.out << result.err);
+  CHECK(result.rows().size() == 6);
+  CHECK(result.rows({{"call", "msync"}, {"path", nullptr}, {"error", nullptr}}).size() == 2);
+  CHECK(result.rows({{"call", "msync"}, {"path", path}}).size() == 4);
 }
 
 TEST_CASE("a sync's latency is within the time it took, and above nothing") {
