@@ -18,7 +18,7 @@ static __always_inline void goes(void *ctx, struct task_struct *task, bool preem
 	__u32 tid = BPF_CORE_READ(task, pid);
 
 	if (waiting_begins(task, preempt) && waiting_take(ctx, &sleep.key.who, task))
-		span_begin(sleeps, &tid, &sleep);
+		waiting_left(sleeps, &tid, &sleep);
 }
 
 static __always_inline void comes(struct task_struct *task, __u64 now)

@@ -51,6 +51,7 @@ $(B)/tests/trigger/%: tests/trigger/%.c Makefile
 FRAMES := -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
 $(B)/tests/trigger/shapes: TRIGGER_FLAGS = -g
 $(B)/tests/trigger/waits: TRIGGER_FLAGS = -g $(FRAMES)
+$(B)/tests/trigger/ways: TRIGGER_FLAGS = $(FRAMES)
 $(B)/tests/trigger/hot: tests/trigger/hot.c $(B)/tests/trigger/libhot.so
 	$(call say,CC,$@)
 	$(Q)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^

@@ -55,6 +55,7 @@ class Stacks {
   };
   static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
 
+  void make_room(bpf_object* object) const;
   void read_stacks(Report& report);
   void collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) const;
   std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);

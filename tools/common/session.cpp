@@ -58,6 +58,16 @@ std::string losses_text(const Losses& lost) {
   return out;
 }
 
+// What makes room for more, of what has an option for it.
+std::string remedy(const Losses& lost) {
+  auto some = [&](const char* name) {
+    auto found = lost.find(name);
+    return found != lost.end() && found->second.value_or(0);
+  };
+  return cat(some("ring_full") ? "; --buffer sets a larger buffer" : "",
+             some("map_full.stacks") ? "; --stacks makes room for more" : "");
+}
+
 struct Tree {
   const char* typed;
   const char* raw;
@@ -420,7 +430,7 @@ int Session::State::finish(bpf_object* object) {
   if (capture) capture->end(end.lost, end.command);
   sink->end(end);
   out.flush();
-  if (total(end.lost)) say(cat("lost: ", losses_text(end.lost), "; --buffer sets a larger buffer"));
+  if (total(end.lost)) say(cat("lost: ", losses_text(end.lost), remedy(end.lost)));
   if (late) say(cat(late, " rows came after later ones were shown"));
   if (end.command && !replay) {
     if (end.command->signal)

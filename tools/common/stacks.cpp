@@ -122,13 +122,23 @@ Stacks::Stacks(Options& options) {
            });
 }
 
+// For stacks and for what is counted by them.
+void Stacks::make_room(bpf_object* object) const {
+  bpf_map* map;
+  if (!most_) return;
+  bpf_object__for_each_map(map, object) {
+    std::string_view name = bpf_map__name(map);
+    if (!name.ends_with("_first") && !name.ends_with("_second")) continue;
+    bool of_stacks = name.starts_with("stacks_");
+    bpf_map__set_max_entries(map, of_stacks ? most_.value : std::max(most_.value, bpf_map__max_entries(map)));
+  }
+}
+
 void Stacks::prepare(bpf_object* object) {
   bool both = only_kernel_ == only_user_;
   set_knob(object, "stacks_of_kernel", both || only_kernel_);
   set_knob(object, "stacks_of_user", both || only_user_);
-  for (const char* name : {"stacks_first", "stacks_second"})
-    if (bpf_map* map = most_ ? bpf_object__find_map_by_name(object, name) : nullptr)
-      bpf_map__set_max_entries(map, most_.value);
+  make_room(object);
   // A place is taken by an entry, of which the kernel keeps one more for each CPU.
   bpf_map* claims = bpf_object__find_map_by_name(object, "stacks_claims");
   auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
