@@ -14,14 +14,14 @@ std::string read_kallsyms() {
   std::string text;
   int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return text;
-  ssize_t size;
-  do {
-    std::size_t have = text.size();
-    text.resize(have + (1 << 20));
-    size = ::read(fd, text.data() + have, 1 << 20);
-    text.resize(have + static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  } while (size > 0);
+  // The kernel gives a page at a time, whatever it is asked for: room is made, and cleared, seldom.
+  std::size_t have = 0;
+  for (ssize_t size = 1; size > 0; have += static_cast<std::size_t>(std::max<ssize_t>(size, 0))) {
+    if (text.size() - have < 4096) text.resize(text.size() * 2 + (4 << 20));
+    size = ::read(fd, text.data() + have, text.size() - have);
+  }
   close(fd);
+  text.resize(have);
   return text;
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("every no comes with what would change it") {
 
 TEST_CASE("where kprobes or fentry are missing doctor says which tools are lesser for it") {
   NEEDS("root");
-  if (test::lacks("fentry").empty()) SKIP_CASE("this kernel has fentry: nothing is lesser for want of it");
+  if (test::lacks("fentry").empty()) SKIP_CASE("nothing is lesser for want of it: this kernel has it", "no fentry");
   Result doctor = live::run("doctor", {});
   INFO(doctor.out);
   for (const std::string tool : {"opensnoop", "vfslatency", "ttysnoop", "randomread"}) {

@@ -105,7 +105,7 @@ TEST_CASE("1,000 calls of libc's strlen are 1,000, through its IFUNC") {
   NEEDS("root");
   test::TemporaryDirectory folder;
   std::string program = measure_in(folder);
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   CHECK(live::trace("strlencount", {}, {program}).row(measured)["count"] == 1000);
   CHECK(live::trace("strlencount", {"--lib", "libc.so.6"}, {program}).row(measured)["count"] == 1000);
   live::Result cold = live::trace("strlencount", {}, {program, "cold"});
@@ -122,7 +122,7 @@ TEST_CASE("a container's own libc is found, and asked by a process that is start
   NEEDS("root");
   test::TemporaryDirectory folder;
   std::string program = measure_in(folder);
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   // Its own libc: a copy, which nobody has mapped yet.
   std::string libc;
   for (const char* place : {"/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"})
@@ -146,7 +146,7 @@ TEST_CASE("a 32-bit program's strings are found on its stack, through its libc's
   NEEDS("compat32");
   test::TemporaryDirectory folder;
   std::string program = measure_in(folder, {"-m32"});
-  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)");
+  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)", "gcc");
   live::Process running({program, "wait"});
   running.out().wait([](std::string_view text) { return text.find("waits") != text.npos; });
   live::Tool tool("strlencount", {"-p", running.number()});
@@ -159,7 +159,7 @@ TEST_CASE("a stripped library's exported functions are counted, others are refus
   test::TemporaryDirectory folder;
   std::string library = live::compile(folder.path(), "late.so", late_library, {"-O1", "-shared", "-fPIC", "-s"});
   std::string loader = live::compile(folder.path(), "loader", late_loader, {"-O1", "-ldl"});
-  if (library.empty() || loader.empty()) SKIP_CASE("no compiler here");
+  if (library.empty() || loader.empty()) SKIP_CASE("no compiler here", "gcc");
   Words which = {"--lib", library, "--func", "look_up", "--arg", "1"};
   live::Process program({loader, library});
   program.out().wait([](std::string_view text) { return text.find("waits") != text.npos; });

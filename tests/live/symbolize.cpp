@@ -29,7 +29,7 @@ live::Result name_lines(const std::string& text) {
 
 TEST_CASE("a file's addresses have names, source lines and what is inlined") {
   NEEDS("root");
-  if (test::run({"sh", "-c", "command -v nm"}).status != 0) SKIP_CASE("there is no nm here");
+  if (test::run({"sh", "-c", "command -v nm"}).status != 0) SKIP_CASE("there is no nm here", "binutils");
   std::string hot = test::trigger_path("hot"), outer = address_of("hot", "hot_outer");
   live::Result result = live::run("symbolize", {"--file", hot, outer, "0x" + outer, "1"});
   INFO(result.out << result.err);

@@ -57,7 +57,7 @@ TEST_CASE("a place within a function, and an address, are probed") {
 #endif
   CHECK(hits({at_steps("+2"), at_steps("+4"), "nsecs"}, 5).row_lines() == 10);
   test::Ran symbols = test::run({"sh", "-c", "nm " + steps() + " | sed -n 's/ T steps$//p'"});
-  if (symbols.status != 0 || symbols.out.empty()) SKIP_CASE("nm is not installed");
+  if (symbols.status != 0 || symbols.out.empty()) SKIP_CASE("nm is not installed", "binutils");
   std::string address = symbols.out.substr(0, symbols.out.find('\n'));
   CHECK(hits({"uprobe:" + steps() + ":0x" + address}, 5).row_lines() == 5);
 }
@@ -204,7 +204,7 @@ int main() {
   return caught == 50 ? 0 : 1;
 })";
   if (test::run({"sh", "-c", "g++ -O1 -o " + program + " " + program + ".cpp"}).status != 0)
-    SKIP_CASE("no compiler here");
+    SKIP_CASE("no compiler here", "gcc");
   refused({"uretprobe:" + program + ":outer"}, "it may throw exceptions");
   live::Result result = live::trace("trace", {"uprobe:" + program + ":outer", "arg0:d"}, {program});
   CHECK(result.row_lines() == 100);
@@ -221,7 +221,7 @@ func grow(n int) int { var room [512]byte; if n == 0 { return int(room[0]) }; re
 func main() { if grow(2000) != 2000 { panic("no") } }
 )";
   if (test::run({"sh", "-c", "cd " + folder.path() + " && GOCACHE=$PWD/c go build -o moves moves.go"}).status != 0)
-    SKIP_CASE("Go is not installed");
+    SKIP_CASE("Go is not installed", "Go");
   refused({"uretprobe:" + program + ":main.grow"}, "Go moves its stacks");
   live::Result result = live::trace("trace", {"uprobe:" + program + ":main.grow"}, {program});
   CHECK(result.row_lines() + result.lost() >= 2001);

@@ -245,7 +245,7 @@ TEST_CASE("a 32-bit program's arguments are those of its registers and its stack
   NEEDS("compat32");
   test::TemporaryDirectory folder;
   std::string program = live::compile(folder.path(), "narrow", narrow_source, {"-m32", "-O1"});
-  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)");
+  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)", "gcc");
   auto all =
       arguments(live::trace("usdtsnoop", {program, "test:values", "arg0", "arg1", "arg2", "arg3:str"}, {program}));
   REQUIRE(all.size() == 5);
@@ -256,7 +256,7 @@ TEST_CASE("a 32-bit program's arguments are those of its registers and its stack
 TEST_CASE("a stripped program has its probes") {
   NEEDS("root");
   live::File file("stripped");
-  if (test::run({"strip", "-o", file.path(), marks()}).status != 0) SKIP_CASE("strip is not installed");
+  if (test::run({"strip", "-o", file.path(), marks()}).status != 0) SKIP_CASE("strip is not installed", "binutils");
   chmod(file.path().c_str(), 0755);
   CHECK(live::trace("usdtsnoop", {file.path(), "test:values"}, {file.path(), "6"}).row_lines() == 6);
 }
@@ -306,7 +306,7 @@ TEST_CASE("a library that is loaded later is probed by its path, and missed by n
   test::TemporaryDirectory folder;
   std::string library = live::compile(folder.path(), "late.so", library_source, {"-O1", "-shared", "-fPIC"});
   std::string loader = live::compile(folder.path(), "loader", loader_source, {"-O1", "-ldl"});
-  if (library.empty() || loader.empty()) SKIP_CASE("no compiler here");
+  if (library.empty() || loader.empty()) SKIP_CASE("no compiler here", "gcc");
   live::Process program({loader, library});
   said(program, 1);
   std::string refusal = wrong({"-p", program.number(), "late:loaded"});
@@ -336,7 +336,7 @@ TEST_CASE("PostgreSQL's queries are seen with their text") {
   if (std::filesystem::exists("/usr/lib/postgresql"))
     for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql"))
       if (std::filesystem::exists(version.path() / "bin/postgres")) programs = version.path() / "bin";
-  if (programs.empty()) SKIP_CASE("PostgreSQL is not installed");
+  if (programs.empty()) SKIP_CASE("PostgreSQL is not installed", "PostgreSQL");
   test::TemporaryDirectory folder;
   std::string data = folder.path() + "/data";
   CHECK(chmod(folder.path().c_str(), 0777) == 0);
@@ -361,7 +361,7 @@ TEST_CASE("PostgreSQL's queries are seen with their text") {
 
 TEST_CASE("a JVM's garbage collections are seen") {
   NEEDS("root");
-  if (test::run({"sh", "-c", "command -v java"}).status != 0) SKIP_CASE("no Java is installed");
+  if (test::run({"sh", "-c", "command -v java"}).status != 0) SKIP_CASE("no Java is installed", "Java");
   test::TemporaryDirectory folder;
   std::ofstream(folder.path() + "/Collect.java") << R"(public class Collect {
   public static void main(String[] a) throws Exception {
@@ -371,7 +371,8 @@ TEST_CASE("a JVM's garbage collections are seen") {
   }
 })";
   live::Process program({"java", "-XX:+UseSerialGC", folder.path() + "/Collect.java"});
-  if (said(program, 1) != std::vector<std::string>{"waits"}) SKIP_CASE("this Java compiles no source files (no JDK)");
+  if (said(program, 1) != std::vector<std::string>{"waits"})
+    SKIP_CASE("this Java compiles no source files (no JDK)", "Java");
   live::Tool tool("usdtsnoop", {"-p", program.number(), "hotspot:gc__begin", "hotspot:gc__end"});
   program.go();
   live::Result result = tool.finish();

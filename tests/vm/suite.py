@@ -28,7 +28,7 @@ import peers  # noqa: E402
 DEFAULT = ("5.10", "6.1", "6.12", "7")
 NEWEST = "7"  # Debian replaces it often: that it cannot be fetched is a skip, not a failure
 # What guests, and some kernels, really lack of what cases may ask for; a case skipped for another reason failed.
-GUESTS_LACK = {"strip", "PostgreSQL", "Java"}
+GUESTS_LACK = {"gcc", "binutils", "pahole", "Go", "PostgreSQL", "Java", "no fentry"}
 LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time is 5.12
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
 SILENCE, TEST_LIMIT, GUEST_LIMIT = 600, 1500, 2400

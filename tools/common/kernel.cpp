@@ -191,6 +191,7 @@ class RunningKernel : public Kernel {
   }
 
   Verdict ask_kprobe(const std::string& name, bool at_return) {
+    if (std::string missing = missing_capabilities(); !missing.empty()) return not_permitted(missing);
     std::string why = cat("this kernel has no function ", name);
     for (const std::string& alias : function_aliases(name, symbols())) {
       Fd trial(open_kprobe(alias, at_return));
