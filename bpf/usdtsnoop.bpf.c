@@ -6,19 +6,11 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Before 5.15 (7adfc6c9b315) a program cannot know by which attachment it runs; the frontend then has one plan only. */
-static __always_inline __u32 plan_number_of(void *ctx)
-{
-	if (kernel_has_helper(get_attach_cookie))
-		return bpf_get_attach_cookie(ctx);
-	return 0;
-}
-
-SEC("?uprobe")
+SEC("?hit/probe")
 int on_probe(struct pt_regs *ctx)
 {
 	__u64 context = fetch_context_address(ctx);
-	__u32 number = plan_number_of(ctx);
+	__u32 number = fetch_cookie(ctx);
 	struct usdtsnoop_record *record;
 	struct fetch_plan *plan;
 	struct filter_ids ids;

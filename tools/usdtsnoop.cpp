@@ -72,8 +72,8 @@ void declare(kit::Options& options, Knobs& knobs) {
       .details(
           "A program in the kernel cannot wait for memory: a string whose page has not been read yet is shown as ?. "
           "Semaphores, by which a program knows that somebody listens, are raised and lowered by the kernel. Kernels "
-          "before 5.15 do not tell a program which probe was hit: there, one place with one way to find its arguments "
-          "can be traced at a time.")
+          "before 5.15 do not tell a program which probe was hit: there each place has a program of its own, and 64 "
+          "places are the limit.")
       .example("usdtsnoop -p 1234 --list", "which probes a process has")
       .example("usdtsnoop /usr/lib/postgresql/15/bin/postgres postgresql:query__start arg0:str", "the text of queries")
       .example("usdtsnoop -p 1234 'hotspot:gc__*'", "a JVM's garbage collections");
@@ -100,8 +100,9 @@ int tool(int argc, char** argv) {
   kit::Skeleton<usdtsnoop_bpf> bpf;
   plans.size(bpf.object(), static_cast<std::uint32_t>(knobs.string_size.bytes));
   kit::AttachPlan plan;
-  plan.event("probe").way("uprobe", {bpf->progs.on_probe});
+  plan.event("probe").way("uprobe", {kit::Part(bpf->progs.on_probe, "uprobe")});
   session.settle(bpf, plan);
+  kit::prepare_user(bpf->progs.on_probe, places.size());
   session.load(bpf);
   if (live) {
     plans.fill(bpf.object());

@@ -38,12 +38,22 @@ struct {
 
 LOST_COUNTER(value_unread);
 
-/* Before 5.15 (7adfc6c9b315) a program cannot know by which attachment it runs; the frontend then has one plan only. */
-static __always_inline __u32 fetch_plan_number(void *ctx)
+/* The number that a program's own copy has in FETCH_COOKIE's place; else what the kernel tells (7adfc6c9b315, 5.15). */
+static __always_inline __u64 fetch_own_cookie(void)
 {
-	if (kernel_has_helper(get_attach_cookie))
+	__u64 cookie;
+
+	asm volatile("%0 = %1 ll" : "=r"(cookie) : "i"(FETCH_COOKIE));
+	return cookie;
+}
+
+static __always_inline __u64 fetch_cookie(void *ctx)
+{
+	__u64 cookie = fetch_own_cookie();
+
+	if (cookie == FETCH_COOKIE && kernel_has_helper(get_attach_cookie))
 		return bpf_get_attach_cookie(ctx);
-	return 0;
+	return cookie;
 }
 
 /* What could not be read; no value looks so but by chance of one in 2^64. */

@@ -36,24 +36,6 @@ enum hit_frame {
 	HIT_TRAMPOLINE_FRAME, /* the context lies in a frame that entry and return of a call share */
 };
 
-/* The number that a program's own copy has in FETCH_COOKIE's place; else what the kernel tells (7adfc6c9b315, 5.15). */
-static __always_inline __u64 hit_own_cookie(void)
-{
-	__u64 cookie;
-
-	asm volatile("%0 = %1 ll" : "=r"(cookie) : "i"(FETCH_COOKIE));
-	return cookie;
-}
-
-static __always_inline __u64 hit_cookie(void *ctx)
-{
-	__u64 cookie = hit_own_cookie();
-
-	if (cookie == FETCH_COOKIE && kernel_has_helper(get_attach_cookie))
-		return bpf_get_attach_cookie(ctx);
-	return cookie;
-}
-
 static __always_inline __u64 hit_frame(void *ctx, __u64 context, __u32 flags, enum hit_frame kind)
 {
 	__u64 popped = 0;
@@ -135,14 +117,14 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	}
 
 /* Typed and raw programs have no cookie, or a late one (5.19, 6.10): each place has its own copy. */
-#define HIT_PROGRAMS                                                \
-	HIT_PROGRAM(probe, hit_cookie(ctx), HIT_STACK_FRAME)        \
-	HIT_PROGRAM(kprobe_multi, hit_cookie(ctx), HIT_STACK_FRAME) \
-	HIT_PROGRAM(uprobe_multi, hit_cookie(ctx), HIT_STACK_FRAME) \
-	HIT_PROGRAM(tracepoint, hit_cookie(ctx), HIT_NO_FRAME)      \
-	HIT_PROGRAM(perf_event, hit_cookie(ctx), HIT_NO_FRAME)      \
-	HIT_PROGRAM(raw, hit_own_cookie(), HIT_NO_FRAME)            \
-	HIT_PROGRAM(fentry, hit_own_cookie(), HIT_TRAMPOLINE_FRAME) \
-	HIT_PROGRAM(fexit, hit_own_cookie(), HIT_TRAMPOLINE_FRAME)
+#define HIT_PROGRAMS                                                  \
+	HIT_PROGRAM(probe, fetch_cookie(ctx), HIT_STACK_FRAME)        \
+	HIT_PROGRAM(kprobe_multi, fetch_cookie(ctx), HIT_STACK_FRAME) \
+	HIT_PROGRAM(uprobe_multi, fetch_cookie(ctx), HIT_STACK_FRAME) \
+	HIT_PROGRAM(tracepoint, fetch_cookie(ctx), HIT_NO_FRAME)      \
+	HIT_PROGRAM(perf_event, fetch_cookie(ctx), HIT_NO_FRAME)      \
+	HIT_PROGRAM(raw, fetch_own_cookie(), HIT_NO_FRAME)            \
+	HIT_PROGRAM(fentry, fetch_own_cookie(), HIT_TRAMPOLINE_FRAME) \
+	HIT_PROGRAM(fexit, fetch_own_cookie(), HIT_TRAMPOLINE_FRAME)
 
 #endif

@@ -123,9 +123,8 @@ class FetchPlans {
   std::uint32_t share(std::uint32_t flags);
   // Sets the maps' sizes and the knobs, before load.
   void size(bpf_object* object, std::uint32_t string_size) const;
-  // Fills the maps, after load. `told` if programs that are attached to several places know where they are hit even
-  // without the kernel's cookies.
-  void fill(bpf_object* object, bool told = false) const;
+  // Fills the maps, after load.
+  void fill(bpf_object* object) const;
   void drop_last() { plans_.pop_back(); }
   std::size_t count() const { return plans_.size(); }
   // Bytes of the longest value that is shown as bytes.

@@ -19,6 +19,9 @@ struct UserPlace {
   std::string name;  // of what is there, for messages
 };
 
+// To be called before a program whose runs are to know their cookies is loaded. Kernels before 5.15 do not tell them:
+// there each cookie has a copy of the program (SEC("hit/probe")), and more than 64 are refused. Throws Failure.
+void prepare_user(bpf_program* program, std::size_t cookies);
 // Attaches `program`, whose runs know `cookie`. With `pid` no other process is disturbed. The kernel raises the
 // semaphore while the probe is there and lowers it when we end, however we end. Throws Failure.
 Link attach_user(bpf_program* program, const UserPlace& place, std::uint64_t cookie,

@@ -124,13 +124,20 @@ void check_wrong(const std::string& tool, const Wrong& wrong, const live::Setup&
   CHECK(result.err.find(wrong.said) != std::string::npos);
 }
 
-// What a run shows of its command, without what differs from run to run.
+// What a run shows of its command, without what differs from run to run; of stacks the addresses, since a program that
+// has ended may have been gone before its names were looked up.
 std::vector<Json> essence(const Result& result) {
   std::vector<Json> rows = result.rows();
-  for (Json& row : rows)
+  for (Json& row : rows) {
     for (const char* key :
          {"time", "pid", "tid", "ppid", "ran_ns", "since_ns", "latency_ns", "total_ns", "average_ns", "p99_ns"})
       row.erase(key);
+    for (Json& value : row) {
+      if (!value.is_array()) continue;
+      for (Json& frame : value)
+        if (frame.is_object() && frame.contains("addr")) frame = Json(frame["addr"]);
+    }
+  }
   std::sort(rows.begin(), rows.end());
   return rows;
 }
@@ -199,15 +206,15 @@ TEST_CASE("with CAP_BPF and CAP_PERFMON alone every tool works") {
     auto inside = memory_is_locked() ? as_tracer_with_memory : as_tracer;
     Result result = live::trace(subject.tool, subject.options, subject.command(), {.inside = inside});
     INFO(result.err);
+    // A classic tracepoint is named, and found in tracefs.
+    if (result.status == 77 && result.err.find("tracefs cannot be read") != std::string::npos) {
+      CHECK(live::count_lines(result.err) == 1);
+      continue;
+    }
     // For probes of programs since 6.16, and where events of all kinds ask for more.
     if (result.status == 77 && (subject.placed || perf_events_ask_admin())) {
       CHECK(live::count_lines(result.err) == 1);
       CHECK(result.err.find("CAP_SYS_ADMIN") != std::string::npos);
-      continue;
-    }
-    // A classic tracepoint is named, and found in tracefs.
-    if (result.status == 77 && result.err.find("tracefs cannot be read") != std::string::npos) {
-      CHECK(live::count_lines(result.err) == 1);
       continue;
     }
     CHECK(result.status == 0);

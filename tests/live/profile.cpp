@@ -90,7 +90,7 @@ TEST_CASE("a program that has been stripped, deleted and moved into another root
 
 TEST_CASE("only what is asked for is shown") {
   NEEDS("root");
-  Words calls = live::trigger("calls", {"getppid", "3000000"});
+  Words calls = live::trigger("calls", {"getppid", std::to_string(live::heavy(3'000'000))});
   live::Result kernel = live::trace("profile", {"-K", "-F", "499"}, calls);
   live::Result user = live::trace("profile", {"-U", "-F", "499"}, calls);
   for (const Json& row : user.rows())

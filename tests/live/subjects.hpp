@@ -82,7 +82,7 @@ inline const std::vector<Subject>& subjects() {
       {"offcputime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"offwaketime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
       {"wakeuptime", "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true},
-      {"profile", "calls", {"getppid", "3000000"}, {}, "pid", 1, {{"clock"}}, true, true},
+      {"profile", "calls", {"getppid", std::to_string(heavy(3'000'000))}, {}, "pid", 1, {{"clock"}}, true, true},
       {"trace", "calls", {"getppid", "7"}, {"tracepoint:syscalls:sys_enter_getppid"}, "pid", 7, {{"tracepoint"}}},
       {"usdtsnoop", "marks", {"7"}, least("usdtsnoop"), "pid", 7, {{"uprobe"}}, false, false, true},
       {"strlencount", "texts", {"7"}, least("strlencount"), "pid", 10, {{"uprobe"}}, true, false, true},

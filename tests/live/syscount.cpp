@@ -161,13 +161,13 @@ TEST_CASE("a partial last interval is marked") {
 
 TEST_CASE("-L gives plausible times", "[any-kernel]") {
   NEEDS("root");
-  Json row = counts({"-L"}, {"nanosleep", "200"}).row({{"syscall", "nanosleep"}});
+  Json row = counts({"-L"}, {"nanosleep", "20"}).row({{"syscall", "nanosleep"}});
   auto average = row["average_ns"].get<double>(), p99 = row["p99_ns"].get<double>(),
        total = row["total_ns"].get<double>();
-  CHECK(row["count"] == 200);
-  CHECK(average >= 1e6);
-  CHECK(average < 20e6);
-  CHECK(std::abs(total / 200 - average) < 1);
+  CHECK(row["count"] == 20);
+  CHECK(average >= 20e6);
+  CHECK(average < 60e6);
+  CHECK(std::abs(total / 20 - average) < 1);
   CHECK(p99 >= average * 0.8);
   CHECK(p99 <= total);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // calls [NAME COUNT]...: makes these system calls so often, in turn. A COUNT of 0: until it is killed.
-//   getppid succeeds; close fails with EBADF; chdir fails with ENOENT; nanosleep takes a millisecond.
+//   getppid succeeds; close fails with EBADF; chdir fails with ENOENT; nanosleep takes 20 ms, so long that
+//   even a machine that is slow to fall asleep has not been woken before.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -9,12 +10,12 @@
 
 static void call(char name)
 {
-	struct timespec ms = { .tv_nsec = 1000000 };
+	struct timespec moment = { .tv_nsec = 20000000 };
 
 	if (name == 'g')
 		syscall(SYS_getppid);
 	else if (name == 'n')
-		syscall(SYS_nanosleep, &ms, 0);
+		syscall(SYS_nanosleep, &moment, 0);
 	else if (name == 'c')
 		syscall(SYS_close, -1);
 	else

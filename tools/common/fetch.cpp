@@ -514,10 +514,7 @@ void FetchPlans::size(bpf_object* object, std::uint32_t string_size) const {
   set_knob(object, "fetch_tail", strings_ ? room + size : 0);
 }
 
-void FetchPlans::fill(bpf_object* object, bool told) const {
-  if (plans_.size() > 1 && !told && !has_cookies())
-    throw Failure(Exit::unsupported, cat("this kernel (before 5.15) does not tell a program which of the ",
-                                         plans_.size(), " places was hit; name a probe that is in one place only"));
+void FetchPlans::fill(bpf_object* object) const {
   fill_map(object, "fetch_plans", plans_);
   fill_map(object, "fetch_globs", globs_);
 }

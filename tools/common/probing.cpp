@@ -172,7 +172,7 @@ AttachPlan Probing::prepare(bpf_object* object) {
 void Probing::attach(bpf_object* object) {
   State& s = *state_;
   if (s.live) {
-    s.finder.plans.fill(object, true);
+    s.finder.plans.fill(object);
     for (const Attachment& one : s.finder.attachments)
       s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
     once("begin");

@@ -2,11 +2,13 @@
 #include "kit/uprobe.hpp"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 
 #include <iterator>
 
 #include "kit/text.hpp"
+#include "loader.hpp"
 
 namespace kit {
 namespace {
@@ -19,6 +21,25 @@ std::string advice(int error) {
     default: return "";
   }
 }
+
+constexpr std::size_t most_copies = 64;
+
+// While it lives the program's descriptor is that of its copy for a cookie, so that libbpf attaches that one.
+class CopyInstead {
+ public:
+  CopyInstead(const bpf_program* program, std::uint64_t cookie)
+      : place_(bpf_program__fd(program)), own_(fcntl(place_, F_DUPFD_CLOEXEC, 0)) {
+    Fd copy(load_copy(program, {.cookie = cookie}));
+    if (!copy) throw Failure(Exit::unsupported, cat("cannot load the program once more: ", error_text(errno)));
+    dup3(copy.get(), place_, O_CLOEXEC);
+  }
+  CopyInstead(const CopyInstead&) = delete;
+  ~CopyInstead() { dup3(own_.get(), place_, O_CLOEXEC); }
+
+ private:
+  int place_;
+  Fd own_;
+};
 
 }  // namespace
 
@@ -33,11 +54,24 @@ bool has_cookies() {
   return has;
 }
 
+void prepare_user(bpf_program* program, std::size_t cookies) {
+  if (has_cookies()) return;
+  if (cookies > most_copies)
+    throw Failure(Exit::unsupported, cat("this kernel (before 5.15) does not tell a program which of the ", cookies,
+                                         " places was hit, and has programs for ", most_copies, "; name fewer probes"));
+  set_first_copy(program, {.cookie = 0});
+}
+
 Link attach_user(bpf_program* program, const UserPlace& place, std::uint64_t cookie, std::optional<std::uint32_t> pid) {
   LIBBPF_OPTS(bpf_uprobe_opts, options);
   options.retprobe = place.at_return;
   options.ref_ctr_offset = place.semaphore;
-  options.bpf_cookie = cookie;
+  std::optional<CopyInstead> copy;
+  if (has_cookies()) {
+    options.bpf_cookie = cookie;
+  } else if (cookie) {
+    copy.emplace(program, cookie);
+  }
   bpf_link* link = bpf_program__attach_uprobe_opts(program, pid ? static_cast<pid_t>(*pid) : -1, place.path.c_str(),
                                                    place.offset, &options);
   if (link) return Link(link);
