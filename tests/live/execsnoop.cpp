@@ -262,6 +262,15 @@ TEST_CASE("every exec of many at once is there") {
   NEEDS("root");
   std::string loop = "for i in {1..300}; do " + test::trigger_path("ends") + " $((i % 3)); done";
   live::Result result = execs({"--exit"}, {"bash", "-c", "{ " + loop + "; } & { " + loop + "; } & wait"});
-  for (int status : {0, 1, 2}) CHECK(result.rows({{"comm", "ends"}, {"exit", std::to_string(status)}}).size() == 200);
-  CHECK(result.lost() == 0);
+  std::size_t shown = 0;
+  for (int status : {0, 1, 2}) {
+    auto of_status = result.rows({{"comm", "ends"}, {"exit", std::to_string(status)}}).size();
+    CHECK(of_status <= 200);
+    shown += of_status;
+  }
+  INFO(result.end().dump());
+  CHECK(shown + result.lost() == 600);
+  // A kernel that may take the CPU from a program skips it for who runs into it meanwhile, and counts that.
+  Json skipped = result.end()["lost"]["skipped"];
+  CHECK(result.lost() == (skipped.is_number() ? skipped.get<std::size_t>() : 0));
 }

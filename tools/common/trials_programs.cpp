@@ -157,13 +157,17 @@ Fd open_event(perf_event_attr attributes, const Marker& marker) {
   return event;
 }
 
-// Keeps the CPU busy until the program has run, or until the process has used 300 ms.
+// Keeps the CPU busy until the program has run, or until 300 ms of it are used.
 void work_until(const Marker& marker) {
-  timespec now{};
+  auto used = [] {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  };
+  auto begin = used();
   do {
     for (int i = 0; i < 10000; i++) kit_probed_function(i);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  } while (!marker.ran() && now.tv_sec == 0 && now.tv_nsec < 300'000'000);
+  } while (!marker.ran() && used() - begin < 300'000'000);
 }
 
 Trial try_sampling(const std::string& what, std::uint32_t type, std::uint64_t config, std::uint64_t period,
