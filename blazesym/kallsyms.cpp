@@ -83,6 +83,12 @@ std::string_view KernelSymbols::module_of(const Function& function) const {
   return module;
 }
 
+std::uint64_t KernelSymbols::size(std::string_view name) const {
+  auto at = std::find_if(functions_.begin(), functions_.end(), [&](const Function& f) { return name_of(f) == name; });
+  auto next = std::find_if(at, functions_.end(), [&](const Function& f) { return f.address != at->address; });
+  return next == functions_.end() || module_of(*at) != module_of(*next) ? 0 : next->address - at->address;
+}
+
 bool KernelSymbols::find(std::uint64_t address, Found& found) const {
   auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
                                 [](std::uint64_t wanted, const Function& f) { return wanted < f.address; });

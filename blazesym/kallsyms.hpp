@@ -27,6 +27,8 @@ class KernelSymbols {
   static KernelSymbols read();
   // False where there is none.
   bool find(std::uint64_t address, Found& found) const;
+  // Bytes from a function's beginning to that of the next; 0 where that is not known.
+  std::uint64_t size(std::string_view name) const;
   // The list could be read, but not its addresses: all are 0 for want of CAP_SYSLOG.
   bool hidden() const { return hidden_; }
   bool empty() const { return functions_.empty(); }

@@ -8,6 +8,6 @@
 struct count_key {
 	struct fetch_key of;
 };
-KIT_SIZE_IS(struct count_key, 248);
+KIT_SIZE_IS(struct count_key, 184);
 
 #endif

@@ -9,6 +9,6 @@
 struct funclatency_key {
 	struct fetch_key of;
 };
-KIT_SIZE_IS(struct funclatency_key, 248);
+KIT_SIZE_IS(struct funclatency_key, 184);
 
 #endif

@@ -9,6 +9,6 @@
 struct hist_key {
 	struct fetch_key of;
 };
-KIT_SIZE_IS(struct hist_key, 248);
+KIT_SIZE_IS(struct hist_key, 184);
 
 #endif

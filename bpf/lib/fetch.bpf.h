@@ -15,9 +15,11 @@
 
 /*
  * Read-only knobs: bytes of one string, its NUL included, and where strings may begin, both powers of two, so that a
- * mask bounds them; and the tail of a record that has room for all.
+ * mask bounds them; the tail of a record that has room for all; and whether each string has a place of its own, as in
+ * keys, where there is no room for one behind the last.
  */
 const volatile __u32 fetch_string_size, fetch_room, fetch_tail;
+const volatile bool fetch_apart;
 
 /* Filled by the frontend between load and attachment; sized by it before. */
 struct {
@@ -295,6 +297,10 @@ static __always_inline __u64 fetch_masked(__u64 number, __u32 below)
 
 static __always_inline char *fetch_place(char *tail, __u64 at)
 {
+	if (fetch_apart) {
+		barrier_var(at);
+		return tail + (at & (fetch_room - 1) & ~(fetch_string_size - 1));
+	}
 	return tail + fetch_masked(at, fetch_room);
 }
 
@@ -336,7 +342,7 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 	if (!whole)
 		result->cut |= 1u << index;
 	result->values[index] = at << 32 | size;
-	*used = at + size;
+	*used = at + (fetch_apart ? fetch_string_size : size);
 }
 
 /*

@@ -77,8 +77,11 @@ static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame 
 	return true;
 }
 
-/* Whether a hit is wanted; what comes of `cookie` is put into `hit`. */
-static __always_inline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, struct hit *hit)
+/*
+ * Whether a hit is wanted; what comes of `cookie` is put into `hit`. Not inlined: its part of the stack is to be free
+ * again when a key is made, which takes up most of the 512 bytes that a chain of calls has.
+ */
+static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, struct hit *hit)
 {
 	hit->program_context = ctx;
 	hit->place = cookie;

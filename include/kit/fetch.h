@@ -93,7 +93,7 @@ struct fetch_result {
 };
 KIT_SIZE_IS(struct fetch_result, 16 + 8 * FETCH_VALUES);
 
-/* What a plan fetched as the key of a map: as struct fetch_result, with the strings behind. */
+/* What a plan fetched as the key of a map: as struct fetch_result, with the strings behind, each in a place of its own. */
 #define FETCH_KEY_VALUES 5
 #define FETCH_KEY_STRINGS 2
 #define FETCH_KEY_STRING 64 /* bytes of one, its NUL included */
@@ -104,8 +104,8 @@ struct fetch_key {
   __u32 cut;
   __u32 negative; /* of a histogram: its values are below 0 */
   __u64 values[FETCH_KEY_VALUES];
-  char text[(FETCH_KEY_STRINGS + 1) * FETCH_KEY_STRING];
+  char text[FETCH_KEY_STRINGS * FETCH_KEY_STRING];
 };
-KIT_SIZE_IS(struct fetch_key, 248);
+KIT_SIZE_IS(struct fetch_key, 184);
 
 #endif

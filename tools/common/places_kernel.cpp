@@ -114,6 +114,14 @@ std::vector<std::string> matching_functions(const Probe& probe, const std::strin
   return found;
 }
 
+// The kernel takes an offset behind the end for one into whatever follows.
+void check_kernel_offset(const Probe& probe, const std::string& function, std::uint64_t offset) {
+  static const auto symbols = blazesym::KernelSymbols::read();
+  std::uint64_t size = symbols.size(function);
+  if (size && offset >= size)
+    refuse_probe(probe, probe.target_at, cat("an offset into ", function, " is below ", size));
+}
+
 std::uint32_t kprobe_type(const Probe& probe) {
   std::string type = read_line("/sys/bus/event_source/devices/kprobe/type");
   if (type.empty())
@@ -173,6 +181,7 @@ void PlaceFinder::find_kprobe(const Probe& probe, bool at_return) {
   }
   if (function.empty()) refuse_probe(probe, probe.target_at, "expected a function of the kernel, like vfs_read");
   auto functions = matching_functions(probe, function);
+  if (offset) check_kernel_offset(probe, functions.front(), offset);
   if (functions.size() > 1 && offset == 0 && has_kprobe_multi()) return add_kprobes(probe, functions, at_return);
   if (functions.size() > most_without_multi)
     throw Failure(Exit::unsupported, cat(functions.size(), " functions match ", function,

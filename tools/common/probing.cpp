@@ -27,6 +27,7 @@ struct Probing::State {
   Attached attached;
   bool live = false;
   std::uint32_t string = 0;
+  bool apart = false;  // strings have places of their own
 };
 
 std::uint64_t PlaceFinder::add(Spot spot) {
@@ -138,6 +139,7 @@ Probing::Probing(Session& session, const std::vector<std::string>& words, const 
     state_->finder.find(probe);
     if (demand.number_first) check_first(probe, state_->finder.places);
   }
+  state_->apart = demand.keys;
   state_->string = demand.keys ? FETCH_KEY_STRING : demand.string;
   const FetchPlans& plans = state_->finder.plans;
   if (demand.keys && (plans.strings() > FETCH_KEY_STRINGS || plans.longest() > FETCH_KEY_STRING))
@@ -152,6 +154,7 @@ AttachPlan Probing::prepare(bpf_object* object) {
   PlaceFinder& finder = state_->finder;
   finder.plans.size(object, state_->string);
   set_knob(object, "hit_spans", finder.spans);
+  set_knob(object, "fetch_apart", state_->apart);
   std::map<std::string, std::vector<Part>> parts;
   for (const Attachment& one : finder.attachments) {
     bpf_program* program = bpf_object__find_program_by_name(object, one.program.c_str());
