@@ -63,6 +63,16 @@ bool needs_copies(std::string_view program);
 bool has_kprobe_multi();
 bool has_uprobe_multi();
 
+// A place of a program, and what is known of how its function returns.
+struct UserSpot {
+  UserPlace place;
+  std::string function;
+  std::optional<std::uint32_t> pid;
+  bool inside = false;                 // within the function
+  std::vector<std::uint64_t> returns;  // in the file, where they are probed one by one; empty: by the kernel's own way
+  std::string no_result, no_latency;   // why they cannot be known there; empty: they are
+};
+
 // What the finders of each kind fill.
 class PlaceFinder {
  public:
@@ -86,6 +96,7 @@ class PlaceFinder {
     std::vector<std::string> names;
     std::uint32_t flags = 0;
     bool at_return = false;
+    std::string no_latency = {};  // why nobody knows how long the call took; empty: it is known
   };
   // Adds a place, or finds it again; its cookie. Whether its call's beginning is to be known is in `wants_entry`.
   std::uint64_t add(Spot spot);
@@ -94,9 +105,9 @@ class PlaceFinder {
   }
 
   void find_user(const Probe& probe, bool at_return);
-  void add_user(const Probe& probe, UserPlace place, const std::string& function, std::optional<std::uint32_t> pid,
-                bool inside);
-  static void check_user_offset(const Probe& probe, const Elf& elf, const std::string& function, std::uint64_t offset);
+  void add_user(const Probe& probe, const UserSpot& user);
+  // Makes one attachment of those from `first` on that the kernel takes together (uprobe.multi).
+  void join_user(std::size_t first);
   void find_usdt(const Probe& probe);
   void find_kprobe(const Probe& probe, bool at_return);
   static Spot kernel_spot(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);

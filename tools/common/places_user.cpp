@@ -12,11 +12,10 @@
 #include "kit/text.hpp"
 #include "kit/usdt_places.hpp"
 #include "places.hpp"
+#include "returns.hpp"
 
 namespace kit {
 namespace {
-
-constexpr std::size_t most_without_multi = 1000;
 
 // "NAMESPACE::NAME" of a mangled name of C++, or of Rust's that look like those ("::h0123456789abcdef" behind); empty
 // if it is none.
@@ -99,17 +98,39 @@ perf_event_attr uprobe_event(const UserPlace& place) {
   return event;
 }
 
-// Why a return probe may kill a program of this file: the kernel puts another return address onto the stack, which
-// neither the unwinding of an exception nor Go, when it moves a stack, knows. Empty: it will not.
-std::string harm_of_returns(const Elf& elf) {
-  if (elf.section(".gopclntab") || elf.section(".go.buildinfo")) return "Go moves its stacks";
-  bool throws = false;
-  constexpr std::string_view signs[] = {"__cxa_throw", "__gxx_personality_v0", "__cxa_begin_catch",
-                                        "rust_eh_personality"};
-  elf.each_symbol([&](const ElfSymbol& symbol) {
-    throws |= std::find(std::begin(signs), std::end(signs), symbol.name) != std::end(signs);
-  });
-  return throws ? "it may throw exceptions, or panic" : "";
+// Where a function's returns are probed. The kernel's own way, which changes the stack, is the last resort.
+void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force, UserSpot& user) {
+  user.place.at_return = true;
+  if (force) return;
+  auto address = elf.address_of(user.place.offset);
+  FunctionReturns returns =
+      address ? function_returns(elf, *address) : FunctionReturns{.unknown = "it has no address", .places = {}};
+  if (returns.unknown.empty()) {
+    user.place.at_return = false;
+    user.returns = returns.places;
+    if (returns.jumps)
+      user.no_result = user.no_latency =
+          "the function ends in a jump to another, and what that does is not known here; probe that one, or say "
+          "--force-uretprobe if nothing unwinds through it";
+    else if (moves_stacks(elf))
+      user.no_latency = "Go moves its stacks: which call it is that returns is not known";
+    return;
+  }
+  if (std::string harm = harm_of_returns(elf); !harm.empty())
+    refuse_probe(probe, at,
+                 cat("a probe of returns may kill ", elf.shown(), " (", harm, "), and where ", user.function,
+                     " returns cannot be told: ", returns.unknown,
+                     "; probe the entry, or say --force-uretprobe if no call of it unwinds"));
+}
+
+// A place that is named by its distance, or address, is not to be inside an instruction: the program would be broken.
+void check_place(const Probe& probe, std::size_t at, const Elf& elf, std::uint64_t address) {
+  auto begins = instruction_at(elf, address);
+  if (begins && *begins != address)
+    refuse_probe(probe, at,
+                 cat("that is inside an instruction, which begins ", address - *begins,
+                     " bytes before; the program "
+                     "would be broken"));
 }
 
 std::optional<std::uint64_t> parse_hex(std::string_view text) {
@@ -117,6 +138,16 @@ std::optional<std::uint64_t> parse_hex(std::string_view text) {
   if (!text.starts_with("0x")) return {};
   auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), value, 16);
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+void find_inside(const Probe& probe, const Elf& elf, const std::string& function, std::uint64_t offset,
+                 UserSpot& user) {
+  ElfSymbol symbol = elf.function(function);
+  if (symbol.size && offset >= symbol.size)
+    refuse_probe(probe, probe.target_at, cat("an offset into ", function, " is below ", symbol.size));
+  user.place.offset += offset;
+  user.inside = true;
+  if (auto address = elf.address_of(user.place.offset)) check_place(probe, probe.target_at, elf, *address);
 }
 
 }  // namespace
@@ -136,75 +167,106 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
     offset = *number;
     function.resize(plus);
   }
+  std::size_t first = attachments.size();
   for (auto pid : processes) {
     Elf elf = file_of(probe, file, pid);
+    UserSpot user{.place = {}, .function = function, .pid = pid};
     if (auto address = parse_hex(function)) {
       auto in_file = elf.offset_of(*address + offset);
       if (at_return) refuse_probe(probe, at, "a return is probed by its function's name");
       if (!in_file) refuse_probe(probe, at, cat(elf.shown(), " has no code at that address"));
-      UserPlace place{.path = elf.path(), .shown = elf.shown(), .offset = *in_file, .name = function};
-      add_user(probe, place, function, pid, true);
+      check_place(probe, at, elf, *address + offset);
+      user.place = {.path = elf.path(), .shown = elf.shown(), .offset = *in_file, .name = function};
+      user.inside = true;
+      add_user(probe, user);
       continue;
     }
-    if (std::string harm = at_return && !force_ ? harm_of_returns(elf) : ""; !harm.empty())
-      refuse_probe(probe, at,
-                   cat("a probe of returns may kill ", elf.shown(), ": ", harm,
-                       "; probe the entry, or say --force-uretprobe if no call of it unwinds"));
     auto functions = functions_of(elf, function);
     if (functions.empty()) refuse_function(probe, at, elf, function);
     for (const UserFunction& one : functions) {
-      UserPlace place = function_place(elf, one.name, pid);
-      place.at_return = at_return;
-      place.offset += offset;
-      if (offset) check_user_offset(probe, elf, one.name, offset);
-      place.name = offset ? cat(one.shown, '+', offset) : one.shown;
-      add_user(probe, place, one.shown, pid, offset > 0);
+      UserSpot found = user;
+      found.place = function_place(elf, one.name, pid);
+      found.function = one.shown;
+      if (at_return) find_returns(probe, at, elf, force_, found);
+      if (offset) find_inside(probe, elf, one.name, offset, found);
+      found.place.name = offset ? cat(one.shown, '+', offset) : one.shown;
+      add_user(probe, found);
     }
   }
+  join_user(first);
 }
 
-void PlaceFinder::check_user_offset(const Probe& probe, const Elf& elf, const std::string& function,
-                                    std::uint64_t offset) {
-  ElfSymbol symbol = elf.function(function);
-  if (symbol.size && offset >= symbol.size)
-    refuse_probe(probe, probe.target_at, cat("an offset into ", function, " is below ", symbol.size));
-}
-
-void PlaceFinder::add_user(const Probe& probe, UserPlace place, const std::string& function,
-                           std::optional<std::uint32_t> pid, bool inside) {
+void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
+  const UserPlace& place = user.place;
+  bool at_return = place.at_return || !user.returns.empty();
   std::string file = place.shown.substr(place.shown.rfind('/') + 1);
-  Spot spot{.probe = probe, .name = cat(probe.kind, ':', file, ':', place.name), .function = function};
-  spot.at_return = place.at_return;
+  Spot spot{.probe = probe, .name = cat(probe.kind, ':', file, ':', place.name), .function = user.function};
+  spot.at_return = at_return;
+  spot.no_latency = user.no_latency;
+  // Of a uretprobe alone: at the instruction that returns the address is still there.
   spot.flags = place.at_return ? FETCH_POPPED : 0;
-  spot.names = place.at_return ? std::vector<std::string>{"retval", "latency"}
-                               : std::vector<std::string>{"arg0", "arg1", "arg2"};
+  spot.names =
+      at_return ? std::vector<std::string>{"retval", "latency"} : std::vector<std::string>{"arg0", "arg1", "arg2"};
   spot.resolve = [&](const Expression& expression) -> std::optional<Fetched> {
     Fetched value;
     if (auto number = argument_number(expression.text)) {
       auto steps = argument_steps(*number, false);
       if (!steps) return {};
       value.steps = *steps;
-      if (place.at_return) value.refused = "arguments are gone at the return; probe the entry";
-      if (inside) value.refused = "within a function the registers need not hold its arguments any more";
+      if (at_return) value.refused = "arguments are gone at the return; probe the entry";
+      if (user.inside) value.refused = "within a function the registers need not hold its arguments any more";
       return value;
     }
-    if (expression.text != "retval" || !place.at_return) return {};
+    if (expression.text != "retval" || !at_return) return {};
     value.steps = result_steps();
+    value.refused = user.no_result;
     return value;
   };
   Attachment attachment{.program = "hit_probe", .shown = spot.name, .cookie = 0, .probe = &probe};
   attachment.cookie = add(spot);
   attachment.event = uprobe_event(place);
   attachment.path = place.path;
-  attachment.pid = pid;
-  attachment.offset = inside;
+  attachment.pid = user.pid;
+  attachment.offset = user.inside;
   if (wants_entry_) {
     Attachment entry = attachment;
     entry.cookie = entry_cookie(attachment.cookie, plans.share(FETCH_ENTRY));
     entry.event.config &= ~1ull;
     attachments.push_back(entry);
   }
-  attachments.push_back(attachment);
+  if (user.returns.empty()) attachments.push_back(attachment);
+  for (std::uint64_t offset : user.returns) {
+    attachment.event.config2 = offset;
+    attachments.push_back(attachment);
+  }
+}
+
+void PlaceFinder::join_user(std::size_t first) {
+  // With a process the kernels before 6.10 ask for its first thread alone (46ba0e49b642).
+  auto joins = [](const Attachment& one) { return one.program == "hit_probe" && !one.pid && !one.offset; };
+  if (attachments.size() - first < 2 || !has_uprobe_multi()) return;
+  std::vector<Attachment> alone(std::make_move_iterator(attachments.begin() + static_cast<std::ptrdiff_t>(first)),
+                                std::make_move_iterator(attachments.end()));
+  attachments.resize(first);
+  for (Attachment& one : alone) {
+    if (!joins(one)) {
+      attachments.push_back(std::move(one));
+      continue;
+    }
+    bool at_return = one.event.config & 1;
+    auto same = std::find_if(
+        attachments.begin() + static_cast<std::ptrdiff_t>(first), attachments.end(), [&](const Attachment& many) {
+          return many.program == "hit_uprobe_multi" && many.path == one.path && many.at_return == at_return;
+        });
+    if (same == attachments.end()) {
+      Attachment many{.program = "hit_uprobe_multi", .shown = one.shown, .cookie = 0, .probe = one.probe};
+      many.path = one.path;
+      many.at_return = at_return;
+      same = attachments.insert(same, std::move(many));
+    }
+    same->offsets.push_back(one.event.config2);
+    same->cookies.push_back(one.cookie);
+  }
 }
 
 void PlaceFinder::find_usdt(const Probe& probe) {

@@ -46,6 +46,7 @@ std::uint64_t PlaceFinder::add(Spot spot) {
     step.op = FETCH_LATENCY;
     value.steps = {step};
     value.duration = true;
+    value.refused = spot.no_latency;
     return value;
   };
   ProbePlace place{.name = spot.name, .function = spot.function, .values = {}};
@@ -102,9 +103,9 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           ":s :str a string, :buf(N) bytes, :ip an address, :flags names of bits (open(2)'s where no others are "
           "known).")
       .details(
-          "An OFFSET or ADDRESS in a program is taken as it is: one inside an instruction, not at its beginning, "
-          "breaks "
-          "the program that is probed.")
+          "An OFFSET or ADDRESS in a program is refused inside an instruction, as far as the function's size is known. "
+          "Returns of a program's function are probed where its instructions return, which harms no program; where "
+          "that cannot be told, as a uretprobe, which is refused for programs that may unwind.")
       .details(
           "A filter compares expressions, or comm, with numbers, times (5ms) and \"strings\", which may be globs, "
           "joined by && || ! and parentheses; the kernel decides it before anything is recorded. Limits: 64 probes, 12 "

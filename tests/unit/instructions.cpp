@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Instructions of x86_64: where each begins, and which leave a function.
+#include "instructions.hpp"
+
+#include <elf.h>
+
+#include <sstream>
+
+#include "case.hpp"
+#include "kit/elf.hpp"
+#include "returns.hpp"
+
+namespace {
+
+using Kind = kit::Instruction::Kind;
+
+std::string bytes(const std::string& hex) {
+  std::istringstream words(hex);
+  std::string all;
+  for (std::string word; words >> word;) all += static_cast<char>(std::stoi(word, nullptr, 16));
+  return all;
+}
+
+unsigned size_of(const std::string& hex) {
+  auto instruction = kit::decode_instruction(bytes(hex) + std::string(16, '\0'));
+  return instruction ? instruction->size : 0;
+}
+
+}  // namespace
+
+TEST_CASE("instructions are as long as they are") {
+  CHECK(size_of("c3") == 1);
+  CHECK(size_of("f3 0f 1e fa") == 4);                     // endbr64
+  CHECK(size_of("66 0f 1f 84 00 00 00 00 00") == 9);      // nopw
+  CHECK(size_of("48 b8 01 02 03 04 05 06 07 08") == 10);  // movabs
+  CHECK(size_of("66 b8 01 02") == 4);                     // mov $,%ax
+  CHECK(size_of("48 8d 3d 01 02 03 04") == 7);            // lea (%rip)
+  CHECK(size_of("8b 44 24 08") == 4);                     // mov 8(%rsp)
+  CHECK(size_of("f6 05 01 02 03 04 05") == 7);            // testb $,(%rip)
+  CHECK(size_of("f7 d8") == 2);                           // neg
+  CHECK(size_of("66 66 48 e8 01 02 03 04") == 8);         // call of __tls_get_addr
+  CHECK(size_of("c5 f8 77") == 3);                        // vzeroupper
+  CHECK(size_of("c4 e3 7d 39 c1 01") == 6);               // vextracti128
+  CHECK(size_of("62 f1 fe 48 6f 46 01") == 7);            // vmovdqu64 of EVEX
+  CHECK(size_of("a0 01 02 03 04 05 06 07 08") == 9);      // movabs
+  CHECK(size_of("c8 01 02 03") == 4);                     // enter
+  for (const char* none : {"06", "60", "9a", "0f 04", "82"}) CHECK(size_of(none) == 0);
+  CHECK_FALSE(kit::decode_instruction(bytes("48 b8 01")));
+  CHECK_FALSE(kit::decode_instruction(""));
+  CHECK_FALSE(kit::decode_instruction(std::string(20, '\x66')));
+}
+
+TEST_CASE("what leaves a function is told from what stays") {
+  auto kind = [](const std::string& hex) { return kit::decode_instruction(bytes(hex) + std::string(16, '\0'))->kind; };
+  CHECK(kind("c3") == Kind::returns);
+  CHECK(kind("c2 08 00") == Kind::returns);
+  CHECK(kind("f2 c3") == Kind::returns);
+  CHECK(kind("ff e0") == Kind::jumps_anywhere);
+  CHECK(kind("ff d0") == Kind::other);  // a call
+  CHECK(kind("e8 00 00 00 00") == Kind::other);
+  CHECK(kit::decode_instruction(bytes("eb fe"))->to == 0);
+  CHECK(kit::decode_instruction(bytes("0f 85 fa ff ff ff"))->to == 0);
+  CHECK(kit::decode_instruction(bytes("3e ff e0"))->in_function);
+
+  auto ends = kit::function_ends(bytes("74 03 31 c0 c3 e9 00 01 00 00"));
+  REQUIRE(ends);
+  CHECK(ends->starts == std::vector<std::uint64_t>{0, 2, 4, 5});
+  CHECK(ends->returns == std::vector<std::uint64_t>{4});
+  REQUIRE(ends->leaves.size() == 1);
+  CHECK(ends->leaves[0].at == 5);
+  CHECK(ends->leaves[0].to == 0x10a);
+  CHECK(ends->leaves[0].always);
+  CHECK_FALSE(kit::function_ends(bytes("31 c0 48")));
+}
+
+TEST_CASE("a program's functions are understood") {
+  kit::Elf elf(test::trigger_path("steps"));
+  if (elf.machine() != EM_X86_64) SKIP_CASE("its instructions are known on x86_64 only");
+  kit::ElfSymbol steps = elf.function("steps");
+  kit::FunctionReturns returns = kit::function_returns(elf, steps.address);
+  CHECK(returns.unknown.empty());
+  REQUIRE(returns.places.size() == 1);
+  CHECK(returns.places[0] == *elf.offset_of(steps.address + steps.size - 1));
+  CHECK(kit::instruction_at(elf, steps.address + 3) == steps.address + 2);
+  CHECK(kit::function_returns(elf, steps.address + 1).unknown == "its size is not known");
+}
