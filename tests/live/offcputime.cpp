@@ -38,11 +38,13 @@ TEST_CASE("times are filtered by length and state") {
   NEEDS("root");
   Words waits = live::trigger("waits", {"200"});
   CHECK(live::total_ns(live::trace("offcputime", {"--min", "500ms"}, waits).rows(), "wait_sleeping") == 0);
-  CHECK(live::total_ns(live::trace("offcputime", {"--max", "100ms"}, waits).rows(), "wait_sleeping") == 0);
+  CHECK(live::total_ns(live::trace("offcputime", {"--state", "S", "--max", "100ms"}, waits).rows(), "wait_sleeping") ==
+        0);
   CHECK(live::total_ns(live::trace("offcputime", {"--min", "150ms", "--max", "900ms"}, waits).rows(), "wait_sleeping") >
         1.9e8);
   CHECK(live::total_ns(live::trace("offcputime", {"--state", "D"}, waits).rows(), "wait_sleeping") == 0);
-  CHECK(live::total_ns(live::trace("offcputime", {"--state", "R"}, waits).rows(), "wait_sleeping") == 0);
+  // It may have lost the CPU on its way to sleep.
+  CHECK(live::total_ns(live::trace("offcputime", {"--state", "R"}, waits).rows(), "wait_sleeping") < 1e8);
   CHECK(live::run("offcputime", {"--state", "Q"}).status == 64);
   CHECK(live::run("offcputime", {"--min", "5"}).status == 64);
 }

@@ -105,10 +105,11 @@ TEST_CASE("-F names the file that was opened, however it was named") {
   live::File file;
   std::string folder = canonical(file.folder()), whole = folder + "/file";
   CHECK(full_path("cwd", folder, "file") == whole);
+  CHECK(full_path("root", folder, "/file") == whole);
+  if (live::brief()) return;
   CHECK(full_path("cwd", folder, "./../" + folder.substr(folder.rfind('/') + 1) + "//file") == whole);
   CHECK(full_path("dirfd", folder, "file") == whole);
   CHECK(full_path("dirfd", "/", whole) == whole);
-  CHECK(full_path("root", folder, "/file") == whole);
   CHECK(full_path("root", folder, "../../file") == whole);
   std::filesystem::create_symlink("file", file.folder() + "/link");
   CHECK(full_path("cwd", folder, "link") == whole);
@@ -122,9 +123,10 @@ TEST_CASE("-F joins a failed open's name to where it starts from") {
   live::File file;
   std::string folder = canonical(file.folder());
   CHECK(full_path("cwd", folder, "missing") == folder + "/missing");
+  CHECK(full_path("root", folder, "/missing") == folder + "/missing");
+  if (live::brief()) return;
   CHECK(full_path("dirfd", folder, "missing") == folder + "/missing");
   CHECK(full_path("dirfd", folder, "/missing") == "/missing");
-  CHECK(full_path("root", folder, "/missing") == folder + "/missing");
   CHECK(full_path("root", folder, "missing") == folder + "/missing");
 }
 
@@ -133,6 +135,7 @@ TEST_CASE("-F follows mounts to the root of the opener's mount namespace") {
   live::File source, target("hidden");
   std::string from = canonical(source.folder()), to = canonical(target.folder());
   CHECK(full_path("mount", to, "file", from) == to + "/file");
+  if (live::brief()) return;
   CHECK(full_path("mount", to, "missing", from) == to + "/missing");
   CHECK(full_path("mount", to, to + "/file", from) == to + "/file");
 }
@@ -239,10 +242,13 @@ TEST_CASE("a storm loses nothing at the default size") {
 
 TEST_CASE("rows of several processors come in the order of their time") {
   NEEDS("root");
-  std::string one = test::trigger_path("opens") + " 3000 /dev/null";
+  auto made = live::heavy(3000);
+  std::string one = test::trigger_path("opens") + " " + std::to_string(made) + " /dev/null";
   live::Result result = opens({}, {"sh", "-c", one + " & " + one + " & " + one + " & wait"});
   auto rows = result.rows({{"path", "/dev/null"}, {"comm", "opens"}});
-  CHECK(rows.size() == 9000);
+  // A kernel that may take the CPU from a program skips it for whoever opens meanwhile, and counts that.
+  CHECK(rows.size() <= 3 * made);
+  CHECK(rows.size() + result.lost() >= 3 * made);
   auto earlier = [](const Json& a, const Json& b) { return a["time"] < b["time"]; };
   CHECK(std::is_sorted(rows.begin(), rows.end(), earlier));
 }

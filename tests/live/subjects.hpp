@@ -99,7 +99,7 @@ inline const std::vector<Subject>& samples() {
       if (one.tool == "hello" || one.tool == "opensnoop" || one.tool == "syscount") chosen.push_back(one);
     return chosen;
   }();
-  return std::getenv("COREKIT_BRIEF") ? few : subjects();
+  return brief() ? few : subjects();
 }
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.

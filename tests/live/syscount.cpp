@@ -99,7 +99,7 @@ TEST_CASE("syscount 1 3 gives three reports") {
   CHECK(intervals(json) == 3);
   CHECK(json.rows({{"syscall", "getppid"}}).size() == 3);
   CHECK(took >= std::chrono::seconds(3));
-  CHECK(took < std::chrono::seconds(5));
+  if (!live::brief()) CHECK(took < std::chrono::seconds(5));
   live::Result text = live::run("syscount", {"-p", calls.number(), "100ms", "3"}, {.json = false});
   std::size_t headings = 0;
   for (const std::string& line : text.lines()) headings += line.starts_with("SYSCALL");
@@ -133,9 +133,14 @@ TEST_CASE("intervals of -P together are what was made") {
                                       {"bash", "-c", load + " & " + load + " & wait"});
     INFO(Json(options).dump() << result.err);
     CHECK(intervals(result) > 10);
-    CHECK(sum(result, {{"comm", "calls"}}) == 8 * part);
-    CHECK(sum(result, {{"comm", "calls"}}, "errors") == 2 * part);
-    CHECK(result.lost() == 0);
+    // A kernel that may take the CPU from a program skips it for whoever runs into it meanwhile, and counts that.
+    Json skipped = result.end()["lost"]["skipped"];
+    std::uint64_t most = skipped.is_number() ? skipped.get<std::uint64_t>() : 0;
+    CHECK(result.lost() == most);
+    CHECK(sum(result, {{"comm", "calls"}}) <= 8 * part);
+    CHECK(sum(result, {{"comm", "calls"}}) + most >= 8 * part);
+    CHECK(sum(result, {{"comm", "calls"}}, "errors") <= 2 * part);
+    CHECK(sum(result, {{"comm", "calls"}}, "errors") + most >= 2 * part);
   }
 }
 

@@ -89,7 +89,7 @@ TEST_CASE("latency is the call's own, its callees' told apart in a recursion") {
   CHECK(hits({"uretprobe:" + steps() + ":deeper", "/latency > 1ns/"}, 1).row_lines() == 4);
 }
 
-TEST_CASE("a library's function is found by the library's name") {
+TEST_CASE("a library's function is found by the library's name", "[any-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("trace", {"uprobe:libc:getenv", "/arg0 == \"COREKIT_NO*\"/", "arg0:str"},
                                     {"/usr/bin/env", "-i", "/bin/bash", "-c", "echo $COREKIT_NOBODY"});

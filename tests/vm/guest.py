@@ -189,7 +189,8 @@ def add_corekit(archive):
         archive.link(f"corekit/build/bin/{tool}", "../box/corekit")
     for tool in tools():
         archive.text(f"corekit/tools/{tool}.cpp", "")  # the tests ask for the names alone
-    for path in [*tests(), *executables("trigger/*")]:
+    libraries = (ROOT / "build/tests/trigger").glob("*.so")
+    for path in [*tests(), *executables("trigger/*"), *libraries]:
         archive.file(f"corekit/{path.relative_to(ROOT)}", path)
     for path in ["/etc/ld.so.cache", *libc()]:
         archive.file(path, path)
@@ -250,6 +251,16 @@ class Machine:
     silence: float = 0  # or that long without a word, unless 0
 
 
+running = []
+
+
+def stop_all(*_):
+    """For SIGTERM: no guest outlives who started it."""
+    for process in running:
+        process.kill()
+    os._exit(143)
+
+
 class Guest:
     """One boot: its ports, each a pipe from qemu, and what came out of them."""
 
@@ -276,6 +287,7 @@ class Guest:
             command += ["-chardev", "stdio,id=terminal,signal=off", "-device", "virtconsole,chardev=terminal"]
         stdin = subprocess.DEVNULL if sinks else None
         self.process = subprocess.Popen([str(word) for word in command], stdin=stdin, pass_fds=writers)
+        running.append(self.process)
         for writer in writers:
             os.close(writer)
 

@@ -13,6 +13,7 @@ import concurrent.futures
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ NEWEST = "7"  # Debian replaces it often: that it cannot be fetched is a skip, n
 GUESTS_LACK = {"gcc", "binutils", "pahole", "Go", "PostgreSQL", "Java", "no fentry"}
 LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time is 5.12
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
-SILENCE, TEST_LIMIT, GUEST_LIMIT = 600, 1500, 2400
+SILENCE, TEST_LIMIT, GUEST_LIMIT = 400, 900, 2400
 AT_ONCE = 2
 
 SCRIPT = """exec 3>"$port_cases"
@@ -192,6 +193,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, guest.stop_all)
     kernels = options.kernels or list(DEFAULT)
     if options.peers:
         peers.refresh(kernels)
