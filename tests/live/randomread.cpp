@@ -12,7 +12,7 @@ namespace {
 // The ways to see reads of the devices that this kernel takes.
 Words ways() {
   Words all;
-  for (const char* way : {"fexit", "kretprobe", "tracepoints", "btf", "raw"})
+  for (const char* way : {"fexit", "fexit-old", "kretprobe", "kretprobe-old", "tracepoints", "btf", "raw"})
     if (live::run("randomread", {"--explain", "--attach", way, "--source", "/dev/random"}).status == 0)
       all.push_back(way);
   return all;
