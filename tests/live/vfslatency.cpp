@@ -41,14 +41,15 @@ TEST_CASE("each operation is counted as often as it was made, in every way") {
   for (const Words& way : ways()) {
     INFO(way.back());
     live::Result result = measure(way, {"read", "1000", "write", "200", "open", "300", "fsync", "5"});
-    // The file itself was opened and written to once before.
+    // The file itself was opened and written to once before; functions are seen to open the program, too, as exec does.
+    bool calls = way.back().starts_with("calls");
     CHECK(count(result, "read") == 1000);
     CHECK(count(result, "write") == 201);
-    CHECK(count(result, "open") == 301);
+    CHECK(count(result, "open") == (calls ? 301 : 302));
     CHECK(count(result, "fsync") == 5);
     for (const Json& one : result.histograms()) {
       CHECK(one["unit"] == "ns");
-      CHECK(one["name"] == (way.back().starts_with("calls") ? "system call latency" : "latency"));
+      CHECK(one["name"] == (calls ? "system call latency" : "latency"));
       std::uint64_t sum = 0;
       for (const Json& bucket : one["buckets"]) sum += bucket["count"].get<std::uint64_t>();
       CHECK(sum == one["count"]);
