@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-// A case tagged [any-kernel] is about what no kernel could change, about times that an emulated machine does not keep, or
-// about plans, which the matrix is made of: it is not run in guests.
+// A case tagged [any-kernel] is about what no kernel could change, about times that an emulated machine does not keep,
+// or about plans, which the matrix is made of: it is not run in guests.
 
 // Ends the running case as skipped, for a reason, printed as "skipped: CASE: REASON", and for want of a feature, if it
 // is one that a machine may have: in guests only those skips are accepted whose feature they are known to lack.
