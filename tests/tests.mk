@@ -32,6 +32,18 @@ $(foreach tier,unit contract golden,$(eval $(call host_test,$(tier))))
 
 # Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
 # 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.
+# The parser of probes as tests/unit/sanitized.cpp wants it.
+SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+$(B)/obj/sanitized/%.o: %.cpp Makefile
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXALL) -O1 $(SANITIZED) -MMD -MP -c $< -o $@
+
+$(B)/tests/unit_sanitized_test: $(B)/obj/tests/unit/sanitized.o $(TEST_COMMON) $(B)/obj/sanitized/tools/common/probe.o $(B)/libkit.a
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) $(SANITIZED) -Wl,--as-needed -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldw
+
 define live_test
 $(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON)
 	$$(call say,LINK,$$@)
