@@ -88,6 +88,13 @@ struct MappedRange {
   MappedFile at;
   LoadedFile* file = nullptr;
   Reason wrong = Reason::none;
+
+  bool overlaps(const MappedRange& other) const { return at.start < other.at.end && other.at.start < at.end; }
+  // Whether an address that lies in both is the same place of the same file.
+  bool agrees(const MappedRange& other) const {
+    return at.inode == other.at.inode && at.path == other.at.path &&
+           at.start - at.offset == other.at.start - other.at.offset;
+  }
 };
 
 struct SeenProcess {
@@ -142,6 +149,11 @@ class Native : public Symbolizer {
         range.file = before->file;
       else
         open_mapped(folder, range);
+      // Samples of before and after an exec cannot be told apart here.
+      bool other = before != seen.ranges.end() && before->wrong == Reason::replaced;
+      for (const MappedRange& old : seen.ranges)
+        other |= old.at.inode != 0 && old.overlaps(range) && !old.agrees(range);
+      if (other) range.wrong = Reason::replaced;
       ranges.push_back(std::move(range));
     }
     keep_old(seen.ranges, ranges);
@@ -161,6 +173,9 @@ class Native : public Symbolizer {
       if (!range) {
         answer.frames.emplace_back();
         answer.reason = seen.wrong != Reason::none ? seen.wrong : Reason::unmapped;
+      } else if (range->wrong == Reason::replaced) {
+        answer.frames.emplace_back();
+        answer.reason = range->wrong;
       } else if (!range->file) {
         unnamed(seen, *range, answer);
       } else {
@@ -205,9 +220,8 @@ class Native : public Symbolizer {
   static void keep_old(const std::vector<MappedRange>& old, std::vector<MappedRange>& now) {
     std::size_t count = now.size();
     for (const MappedRange& one : old) {
-      bool taken = std::any_of(
-          now.begin(), now.begin() + static_cast<std::ptrdiff_t>(count),
-          [&](const MappedRange& other) { return one.at.start < other.at.end && other.at.start < one.at.end; });
+      bool taken = std::any_of(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(count),
+                               [&](const MappedRange& other) { return one.overlaps(other); });
       if (!taken) now.push_back(one);
     }
     std::sort(now.begin(), now.end(),

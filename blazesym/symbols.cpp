@@ -13,6 +13,7 @@ const char* reason_text(Reason reason) {
     case Reason::none: return "";
     case Reason::unmapped: return "unmapped";
     case Reason::gone: return "process gone";
+    case Reason::replaced: return "two programs were there";
     case Reason::denied: return "not permitted";
     case Reason::no_file: return "file cannot be opened";
     case Reason::broken_file: return "file is damaged";

@@ -21,6 +21,7 @@ enum class Reason : std::uint8_t {
   none,         // it has a name
   unmapped,     // no mapping of the process was there when it was looked at
   gone,         // the process had ended before its mappings could be read
+  replaced,     // another file was mapped there before, as by exec, and which of the two it was is not known
   denied,       // not permitted: /proc/kallsyms shows no addresses, /proc/PID/maps belongs to someone else
   no_file,      // the mapped file cannot be opened
   broken_file,  // it is no ELF file, or a damaged one

@@ -56,8 +56,13 @@ static __always_inline int on_waking(void *ctx, struct task_struct *woken)
 	struct offwaketime_sleep *sleep = bpf_map_lookup_elem(&sleeps, &tid);
 	struct kit_wait_side waker = {};
 
-	if (sleep && waiting_take(ctx, &waker, current_task()))
+	if (!sleep)
+		return 0;
+	if (waiting_take(ctx, &waker, current_task()))
 		sleep->who.waker = waker;
+	else
+		bpf_map_delete_elem(&sleeps,
+				    &tid); /* the wait is the one that is lost: without a waker it would be another */
 	return 0;
 }
 

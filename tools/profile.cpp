@@ -92,6 +92,7 @@ int tool(int argc, char** argv) {
   if (!session.replaying()) {
     sampler.emplace(bpf->progs.sample, session.way("sample"), knobs.frequency.value, knobs.cpus);
     session.every_second([&] { sampler->look(); });
+    session.at_end([&] { sampler.reset(); });
   }
   int code = session.reports(bpf, [&](kit::Report& report) {
     auto rows = read_rows(stacks, report);

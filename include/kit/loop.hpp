@@ -48,13 +48,17 @@ class Timer {
 };
 
 // Blocks SIGINT, SIGTERM and SIGHUP for this process and calls `stopped` with the number when one comes; from then on
-// they have their usual effect again, so that a second one ends the process at once. SIGPIPE is ignored.
+// they have their usual effect again, so that a second one ends the process at once.
 class Signals {
  public:
   Signals(Loop& loop, std::function<void(int)> stopped);
+  // After the loop: the first that comes, or has come, changes nothing, as the run ends anyway; the next ends the
+  // process at once. Nothing if one has stopped the loop.
+  void release();
 
  private:
   Fd fd_;
+  bool stopped_ = false;
 };
 
 }  // namespace kit

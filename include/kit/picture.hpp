@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <tuple>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,7 +82,10 @@ class Pictures {
   Picture picture_;
   std::map<PictureFrame, std::uint32_t> numbers_;
   std::vector<std::pair<std::size_t, std::string>> wanted_;  // kind, path; kinds.size() is the flame graph
-  std::string before_;
+  // Stacks that were added, by thread and frames, and where they are.
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::string, std::vector<std::uint32_t>>, std::size_t> known_;
+  std::string before_;  // --flame-diff's file
+  std::map<std::string, std::uint64_t> older_;
 };
 
 }  // namespace kit

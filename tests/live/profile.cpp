@@ -94,6 +94,8 @@ TEST_CASE("only what is asked for is shown") {
   Words calls = live::trigger("calls", {"getppid", std::to_string(live::heavy(3'000'000))});
   live::Result kernel = live::trace("profile", {"-K", "-F", "499"}, calls);
   live::Result user = live::trace("profile", {"-U", "-F", "499"}, calls);
+  CHECK(user.row_lines() > 0);
+  CHECK(kernel.row_lines() > 0);
   for (const Json& row : user.rows())
     for (const Json& frame : row["stack"]) CHECK(frame["module"] != "[kernel]");
   for (const Json& row : kernel.rows())
@@ -111,4 +113,50 @@ TEST_CASE("samples come at the frequency that is asked for") {
   for (const Json& row : result.rows()) sum += row["count"].get<double>();
   CHECK(sum > 150);
   CHECK(sum < 210);
+}
+
+TEST_CASE("a run that shows nothing leaves the picture of an earlier one", "[any-kernel]") {
+  NEEDS("root");
+  live::File old("old.svg");
+  CHECK(live::run("profile", {"--explain", "--flame", old.path()}).status == 0);
+  CHECK(live::run("profile", {"-C", "4095", "-d", "1", "--flame", old.path()}).status == 64);
+  CHECK(test::read_file(old.path()) == "text\n");
+  std::string none = old.folder() + "/none.svg";
+  CHECK(live::run("profile", {"--explain", "--flame", none}).status == 0);
+  CHECK_FALSE(std::filesystem::exists(none));
+  CHECK(live::run("profile", {"--explain", "--flame", "/nonexistent/new.svg"}).status == 1);
+}
+
+TEST_CASE("a program that becomes another at the same addresses lends it no names") {
+  NEEDS("root");
+  live::File folder;
+  auto program = [&](const std::string& name) {
+    return live::compile(
+        folder.folder(), name,
+        "#include <unistd.h>\n#include <time.h>\n"
+        "__attribute__((noinline)) void work_of_" +
+            name +
+            "(void) {"
+            "  struct timespec begin, now; clock_gettime(CLOCK_MONOTONIC, &begin);"
+            "  do clock_gettime(CLOCK_MONOTONIC, &now);"
+            "  while ((now.tv_sec - begin.tv_sec) * 1000000000L + now.tv_nsec - begin.tv_nsec < 400000000);"
+            "}\nint main(int argc, char **argv) { work_of_" +
+            name +
+            "();"
+            "  if (argc > 1) execv(argv[1], argv + 1); return 0; }",
+        {"-O1", "-no-pie", "-static", "-fno-omit-frame-pointer"});
+  };
+  std::string first = program("first"), second = program("second");
+  if (first.empty()) SKIP_CASE("no compiler here", "gcc");
+  live::Result result = live::trace("profile", {"-F", "499", "-U"}, {first, second});
+  INFO(result.out << result.err);
+  std::map<std::string, int> rows;
+  for (const Json& row : result.rows()) {
+    std::string comm = row["comm"], all = row["stack"].dump();
+    rows[comm]++;
+    if (comm == "first") CHECK(all.find("work_of_second") == all.npos);
+    if (comm == "second") CHECK(all.find("work_of_first") == all.npos);
+  }
+  CHECK(rows["first"] > 0);
+  CHECK(rows["second"] > 0);
 }

@@ -65,20 +65,41 @@ void Timer::set(std::uint64_t first, std::uint64_t interval) {
   if (timerfd_settime(fd_.get(), 0, &times, nullptr) != 0) failed("set a timer");
 }
 
-Signals::Signals(Loop& loop, std::function<void(int)> stopped) {
+namespace {
+
+constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+sigset_t ending_set() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  for (int signal : ending_signals) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+Signals::Signals(Loop& loop, std::function<void(int)> stopped) {
+  sigset_t set = ending_set();
   sigprocmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
   fd_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd_) failed("wait for signals");
-  loop.watch(fd_.get(), [fd = fd_.get(), set, stopped = std::move(stopped)] {
+  loop.watch(fd_.get(), [this, set, stopped = std::move(stopped)] {
     signalfd_siginfo info{};
-    if (read(fd, &info, sizeof info) != sizeof info) return;
+    if (read(fd_.get(), &info, sizeof info) != sizeof info) return;
+    stopped_ = true;
     sigprocmask(SIG_UNBLOCK, &set, nullptr);
     stopped(static_cast<int>(info.ssi_signo));
   });
+}
+
+void Signals::release() {
+  if (stopped_) return;
+  struct sigaction once {};
+  once.sa_handler = [](int) {};
+  once.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+  for (int signal : ending_signals) sigaction(signal, &once, nullptr);
+  sigset_t set = ending_set();
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 }  // namespace kit

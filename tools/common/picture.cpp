@@ -30,6 +30,15 @@ void write_all(const std::string& path, std::string_view bytes) {
   if (!file || !bytes.empty()) throw Failure(Exit::failed, cat("cannot write ", path, ": ", error_text(errno)));
 }
 
+// Says now, not after an hour, what cannot be written; leaves what is there as it is.
+void check_writable(const std::string& path) {
+  bool there = access(path.c_str(), F_OK) == 0;
+  Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666));
+  // A FIFO that nobody reads yet.
+  if (!file && errno != ENXIO) throw Failure(Exit::failed, cat("cannot write ", path, ": ", error_text(errno)));
+  if (!there) unlink(path.c_str());
+}
+
 std::string read_all(const std::string& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string bytes;
@@ -114,11 +123,11 @@ void Pictures::begin(Session& session) {
   if (on_stdout > 1 || (on_stdout && session.settings().output != Output::text))
     throw Failure(Exit::usage, "standard output takes one output: give the others a file");
   if (!before_.empty() && !flame) throw Failure(Exit::usage, "--flame-diff goes with --flame");
-  if (!before_.empty()) read_folded(read_all(before_), before_);
+  if (!before_.empty()) older_ = read_folded(read_all(before_), before_);
   for (const auto& [kind, path] : wanted_) {
     if (kind == kinds.size() && path != "-" && !path.ends_with(".svg") && !path.ends_with(".html"))
       throw Failure(Exit::usage, cat("--flame ", path, ": expects a name that ends in .svg or .html"));
-    if (path != "-") write_all(path, "");  // what cannot be written is said now, not after an hour
+    if (path != "-") check_writable(path);
   }
   if (on_stdout) session.keep_quiet();
 }
@@ -126,12 +135,10 @@ void Pictures::begin(Session& session) {
 void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid, std::string_view comm,
                    std::uint64_t weight, std::uint64_t count) {
   if (wanted_.empty()) return;
-  PictureStack& stack = picture_.stacks.emplace_back();
+  PictureStack stack;
   stack.pid = pid;
   stack.tid = tid ? tid : pid;
   stack.comm = clean(comm);
-  stack.weight = weight;
-  stack.count = count;
   for (auto at = leaf_first.rbegin(); at != leaf_first.rend(); ++at) {
     PictureFrame frame{.name = at->name.empty() ? std::string("[unknown]") : clean(at->name),
                        .module = clean(at->module),
@@ -145,13 +152,15 @@ void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid
     if (fresh) picture_.frames.push_back(std::move(frame));
     stack.frames.push_back(found->second);
   }
+  auto [found, fresh] = known_.try_emplace({stack.pid, stack.tid, stack.comm, stack.frames}, picture_.stacks.size());
+  if (fresh) picture_.stacks.push_back(std::move(stack));
+  picture_.stacks[found->second].weight += weight;
+  picture_.stacks[found->second].count += count;
 }
 
 std::string Pictures::content(std::size_t kind, const std::string& path) const {
   if (kind < kinds.size()) return kinds[kind].write(picture_);
-  std::map<std::string, std::uint64_t> before;
-  if (!before_.empty()) before = read_folded(read_all(before_), before_);
-  auto* compared = before_.empty() ? nullptr : &before;
+  auto* compared = before_.empty() ? nullptr : &older_;
   return path.ends_with(".html") ? write_html(picture_, compared) : write_svg(picture_, compared);
 }
 
