@@ -29,9 +29,16 @@ void set_knob(bpf_object* object, const char* name, const Value& value) {
 
 // Adds all counters of LOST_COUNTER to `lost`: "lost_map_full__start" under "map_full.start".
 void read_losses(bpf_object* object, Losses& lost);
-// Runs that the kernel skipped because the program was already running there (recursion_misses, 5.12), of all that are
-// loaded; nothing where this kernel keeps no such count.
-std::optional<std::uint64_t> skipped_runs(bpf_object* object);
+// How many times something happened; nothing where the kernel keeps no count of it.
+using Count = std::optional<std::uint64_t>;
+Count operator+(Count one, Count other);
+// Runs that the kernel skipped because the program, or one like it, was already running there: of a program, by its
+// descriptor, or of all of an object that are loaded. It counts those of tracing programs (recursion_misses, since
+// 9ed9e9ba2337, 5.12) and of programs at kprobes and tracepoints (dd8657894c11, 6.7), not those at perf events.
+Count skipped_runs(int program);
+Count skipped_runs(bpf_object* object);
+// Hits that a kprobe or return probe missed before any program was asked (6.7), by its link's descriptor; else 0.
+std::uint64_t missed_hits(int link);
 
 // Since 6.1 a growing hash map takes its entries from a store on each CPU, which begins with only one where entries are
 // large and is refilled when interrupts are next let in: too late for the second of a moment's two stacks. One entry

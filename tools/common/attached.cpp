@@ -117,6 +117,18 @@ void Attached::add(bpf_program* program, const Attachment& attachment) {
   for (int cpu : attachment.cpus) add_event(fd, attachment, cpu);
 }
 
+void Attached::detach() {
+  for (const Fd& link : links_) missed_ += missed_hits(link.get());
+  links_.clear();
+}
+
+Count Attached::skipped() const {
+  Count sum = missed_;
+  for (const Fd& link : links_) sum = sum + missed_hits(link.get());
+  for (const Fd& program : programs_) sum = sum + skipped_runs(program.get());
+  return sum;
+}
+
 void Attached::add_event(int program, const Attachment& attachment, int cpu) {
   perf_event_attr event = attachment.event;
   event.size = sizeof event;

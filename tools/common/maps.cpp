@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "kit/kernel.hpp"
+#include "kernel_types.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -101,19 +102,68 @@ void read_losses(bpf_object* object, Losses& lost) {
   });
 }
 
-std::optional<std::uint64_t> skipped_runs(bpf_object* object) {
-  std::uint64_t sum = 0;
+namespace {
+
+// Since 6.7, with which links tell what they missed (e2b2cd592a9f), as the type of what is told of a link shows.
+bool counts_skips_of_events() {
+  static const bool counts = [] {
+    std::string types = KernelTypes::get().cut({"bpf_link_info"});
+    return types.find(std::string_view("\0missed\0", 8)) != types.npos;
+  }();
+  return counts;
+}
+
+}  // namespace
+
+Count operator+(Count one, Count other) {
+  if (!one || !other) return std::nullopt;
+  return *one + *other;
+}
+
+Count skipped_runs(int program) {
+  bpf_prog_info info{};
+  __u32 size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return std::nullopt;
+  if (size < offsetof(bpf_prog_info, recursion_misses) + sizeof info.recursion_misses) return std::nullopt;
+  bool of_event = info.type == BPF_PROG_TYPE_KPROBE || info.type == BPF_PROG_TYPE_TRACEPOINT;
+  if (info.type == BPF_PROG_TYPE_PERF_EVENT || (of_event && !counts_skips_of_events())) return std::nullopt;
+  return info.recursion_misses;
+}
+
+Count skipped_runs(bpf_object* object) {
+  Count sum = 0;
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
-    int fd = bpf_program__fd(program);
-    if (fd < 0) continue;
-    bpf_prog_info info{};
-    __u32 size = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return std::nullopt;
-    if (size < offsetof(bpf_prog_info, recursion_misses) + sizeof info.recursion_misses) return std::nullopt;
-    sum += info.recursion_misses;
+    if (int fd = bpf_program__fd(program); fd >= 0) sum = sum + skipped_runs(fd);
   }
   return sum;
+}
+
+std::uint64_t missed_hits(int link) {
+  // The part of struct bpf_link_info that tells of these, which libbpf 1.1's headers lack.
+  struct {
+    std::uint32_t type, id, program, hole;
+    union {
+      struct {
+        std::uint64_t addresses;
+        std::uint32_t count, flags;
+        std::uint64_t missed;
+      } many;
+      struct {
+        std::uint32_t kind, hole;
+        std::uint64_t name;
+        std::uint32_t name_size, offset;
+        std::uint64_t address, missed;
+      } event;
+      char rest[128];
+    };
+  } info{};
+  constexpr std::uint32_t link_event = 7, link_many = 8, kprobe = 3, kretprobe = 4;  // BPF_LINK_TYPE_, BPF_PERF_EVENT_
+  __u32 size = sizeof info;
+  if (bpf_obj_get_info_by_fd(link, &info, &size) != 0) return 0;
+  if (info.type == link_many) return info.many.missed;
+  bool function = info.event.kind == kprobe || info.event.kind == kretprobe;
+  return info.type == link_event && function ? info.event.missed : 0;
 }
 
 void leave_out(bool unused, std::initializer_list<bpf_map*> maps) {

@@ -45,7 +45,9 @@ class Attached {
   void add(bpf_program* program, const Attachment& attachment);
   // Runs a program that is attached to nothing.
   void run(std::uint64_t cookie) const;
-  void detach() { links_.clear(); }
+  void detach();
+  // Runs of copies of programs that the kernel skipped, and hits that were missed.
+  Count skipped() const;
 
  private:
   void add_event(int program, const Attachment& attachment, int cpu);
@@ -53,6 +55,7 @@ class Attached {
   void add_multi(int program, const Attachment& attachment);
   [[noreturn]] void refuse(const Attachment& attachment, int error) const;
   std::vector<Fd> programs_, links_;
+  std::uint64_t missed_ = 0;  // by links that are no longer there
   std::set<const bpf_program*> used_;
   std::vector<std::pair<std::uint64_t, int>> once_;
 };

@@ -179,6 +179,7 @@ void Probing::attach(bpf_object* object) {
     s.finder.plans.fill(object);
     for (const Attachment& one : s.finder.attachments)
       s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
+    session_.count_skips([this] { return state_->attached.skipped(); });
     once("begin");
     session_.at_end([this] {
       state_->attached.detach();

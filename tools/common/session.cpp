@@ -102,9 +102,11 @@ struct Session::State {
   std::unique_ptr<Signals> signals;
   std::uint64_t rows = 0, late = 0, reported_lost = 0;
   RowMark mark;
-  std::function<void()> at_end;
-  bool full = false;     // --count rows were shown
-  bool listing = false;  // rows are kept as their cells
+  std::vector<std::function<void()>> at_end;
+  std::vector<std::function<Count()>> skips;
+  std::uint64_t missed = 0;  // by links that are no longer there
+  bool full = false;         // --count rows were shown
+  bool listing = false;      // rows are kept as their cells
   std::vector<Cell> cells;
   std::map<std::string, SwappedMap> swapped;
   std::map<std::string, GrowingArray> growing;
@@ -131,7 +133,10 @@ struct Session::State {
     Losses lost;
     if (!object) return lost;
     read_losses(object, lost);
-    lost["skipped"] = skipped_runs(object);
+    Count skipped = skipped_runs(object) + missed;
+    for (const Link& link : links) skipped = skipped + missed_hits(bpf_link__fd(link.get()));
+    for (const auto& each : skips) skipped = skipped + each();
+    lost["skipped"] = skipped;
     return lost;
   }
 
@@ -143,9 +148,18 @@ struct Session::State {
     say(cat("lost so far: ", losses_text(lost)));
   }
 
+  // A second time it does nothing.
   void detach() {
+    for (const Link& link : links) missed += missed_hits(bpf_link__fd(link.get()));
     links.clear();
-    if (at_end) at_end();
+    for (const auto& each : std::exchange(at_end, {})) each();
+  }
+
+  // Until something ends it; then nothing is seen any more.
+  void run() {
+    loop.run();
+    signals->release();
+    detach();
   }
 
   [[noreturn]] void print_plan();
@@ -171,10 +185,7 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   check_filters(s.settings);
   bool reports = s.settings.interval || !s.settings.replay.empty();
   s.sink = make_sink(s.settings.output, s.settings.time, options.shape(), reports, s.out);
-  s.signals = std::make_unique<Signals>(s.loop, [&s](int signal) {
-    if (s.command && signal != SIGINT) s.command->send(signal);
-    s.loop.stop();
-  });
+  signal(SIGPIPE, SIG_IGN);
 }
 
 Session::~Session() = default;
@@ -369,7 +380,8 @@ void Session::State::describe() {
 }
 
 void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
-void Session::at_end(std::function<void()> what) { state_->at_end = std::move(what); }
+void Session::count_skips(std::function<Count()> count) { state_->skips.push_back(std::move(count)); }
+void Session::at_end(std::function<void()> what) { state_->at_end.push_back(std::move(what)); }
 bool Session::replaying() const { return !state_->settings.replay.empty(); }
 
 std::string Session::kept(const std::string& name, const std::function<std::string()>& find) {
@@ -399,8 +411,13 @@ void Session::State::begin(const Columns* columns) {
   out.flush();
 }
 
-// What ends a run besides a signal: the time, the command's end, the end of the last process of --pid.
+// What ends a run: a signal, the time, the command's end, the end of the last process of --pid. Until now, signals have
+// had their usual effect: there was nothing to be shown.
 void Session::State::end_when_due() {
+  signals = std::make_unique<Signals>(loop, [this](int signal) {
+    if (command && signal != SIGINT) command->send(signal);
+    loop.stop();
+  });
   if (settings.duration) {
     auto timer = std::make_shared<std::optional<Timer>>();
     timer->emplace(loop, [this, timer] { loop.stop(); });
@@ -543,8 +560,7 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
           },
           [&] { s.say_losses(object); });
       s.end_when_due();
-      s.loop.run();
-      s.detach();
+      s.run();
       reader.finish();
     }
     s.mark.late = false;
@@ -621,13 +637,15 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
     s.mark = {.interval = ++number, .partial = partial, .late = false};
     s.sink->report(number, time, partial);
     Report one(s, object);
-    one.last_ = ends || (s.settings.interval && s.settings.count && number == *s.settings.count && !s.replay);
+    bool full = s.settings.interval && s.settings.count && number == *s.settings.count;
+    one.last_ = ends || (full && !s.replay);
+    if (one.last_) s.detach();  // what it tells of no longer changes
     each(one);
     if (s.capture) s.capture->report(time, partial);
     s.out.flush();
     s.say_losses(object);
     last = time;
-    if (s.settings.interval && s.settings.count && number == *s.settings.count) s.loop.stop(), s.full = true;
+    if (full) s.loop.stop(), s.full = true;
   };
   try {
     if (s.replay) {
@@ -643,8 +661,7 @@ int Session::reports(bpf_object* object, std::function<void(Report&)> each) {
     });
     if (interval) timer.every(interval);
     s.end_when_due();
-    s.loop.run();
-    s.detach();
+    s.run();
     std::uint64_t now = boot_time();
     if (!s.full) report(now, interval && now - last < interval - interval / 20, true);
     return s.finish(object);
@@ -717,7 +734,7 @@ void Session::State::replay_reports(const std::function<void(std::uint64_t time,
 
 // The reader of our output has gone: no summary can be written, but a capture is closed and losses still count.
 int Session::State::cut_off(bpf_object* object) {
-  links.clear();
+  detach();
   Losses lost = losses(object);
   if (capture) capture->end(lost, command ? command->end() : std::nullopt);
   return static_cast<int>(settings.strict && total(lost) ? Exit::lost : Exit::done);
