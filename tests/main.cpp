@@ -73,6 +73,10 @@ class Counter : public ListenerBase {
       counts.skipped++;
       std::printf("skipped: %s: %s\n", current.c_str(), reason.c_str());
       report("skipped", feature + "\t" + reason);
+    } else if (stats.totals.assertions.total() == 0) {
+      counts.failed++;
+      std::printf("failed: %s: nothing was asked\n", current.c_str());
+      report("failed");
     } else {
       counts.passed++;
       report("passed");
@@ -100,5 +104,5 @@ int main(int argc, char** argv) {
   int status = Catch::Session().run(argc, argv);
   if (status != 0 && counts.failed == 0) counts.failed = 1;
   if (counts.ran || status != 0) print_counts();
-  return status ? 1 : 0;
+  return status || counts.failed ? 1 : 0;
 }

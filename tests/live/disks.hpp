@@ -7,6 +7,7 @@
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
@@ -46,14 +47,17 @@ class Disk {
 class LoopDisk : public Disk {
  public:
   explicit LoopDisk(std::uint64_t bytes = 64 << 20) {
-    Fd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
-    int number = ioctl(control.get(), LOOP_CTL_GET_FREE);
-    name_ = node_ = "loop" + std::to_string(number);
     std::string file = folder_.path() + "/disk";
     Fd backing(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    disk_ = Fd(open(path().c_str(), O_RDWR | O_CLOEXEC));
-    if (ftruncate(backing.get(), static_cast<off_t>(bytes)) != 0 || ioctl(disk_.get(), LOOP_SET_FD, backing.get()) != 0)
-      throw std::runtime_error("no loop device: " + std::string(strerror(errno)));
+    if (ftruncate(backing.get(), static_cast<off_t>(bytes)) != 0) throw std::runtime_error("no room in " + file);
+    // Somebody else may take the one that was free.
+    for (int tries = 0; !take(backing); tries++)
+      if (errno != EBUSY || tries == 100) throw std::runtime_error("no loop device: " + std::string(strerror(errno)));
+    // The kernel takes it back however this ends.
+    loop_info64 info{};
+    ioctl(disk_.get(), LOOP_GET_STATUS64, &info);
+    info.lo_flags |= LO_FLAGS_AUTOCLEAR;
+    ioctl(disk_.get(), LOOP_SET_STATUS64, &info);
   }
   ~LoopDisk() {
     // Without its partitions, if it has any.
@@ -66,6 +70,14 @@ class LoopDisk : public Disk {
   int fd() const { return disk_.get(); }
 
  private:
+  // Locked for as long as it is ours: udev then reads nothing of it (systemd.io/BLOCK_DEVICE_LOCKING).
+  bool take(const Fd& backing) {
+    Fd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+    name_ = node_ = "loop" + std::to_string(ioctl(control.get(), LOOP_CTL_GET_FREE));
+    disk_ = Fd(open(path().c_str(), O_RDWR | O_CLOEXEC));
+    return flock(disk_.get(), LOCK_EX) == 0 && ioctl(disk_.get(), LOOP_SET_FD, backing.get()) == 0;
+  }
+
   test::TemporaryDirectory folder_;
   Fd disk_;
 };

@@ -10,27 +10,11 @@ namespace {
 
 live::Result execs(const Words& options, const Words& command) { return live::trace("execsnoop", options, command); }
 
-// The 64 digits of base64, the other way round.
-std::string from_base64(const std::string& text) {
-  static const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string bytes;
-  unsigned bits = 0, have = 0;
-  for (char digit : text) {
-    std::size_t value = digits.find(digit);
-    if (value == digits.npos) break;
-    bits = bits << 6 | static_cast<unsigned>(value);
-    if ((have += 6) < 8) continue;
-    have -= 8;
-    bytes += static_cast<char>(bits >> have & 255);
-  }
-  return bytes;
-}
-
 // A row's arguments exactly, from what is not UTF-8 too.
 Words args_of(const Json& row) {
   if (!row.contains("args_base64")) return row["args"].get<Words>();
   Words words;
-  for (const Json& word : row["args_base64"]) words.push_back(from_base64(word));
+  for (const Json& word : row["args_base64"]) words.push_back(live::from_base64(word));
   return words;
 }
 

@@ -37,8 +37,15 @@ TEST_CASE("functions are one histogram or each its own") {
 
 TEST_CASE("a filter takes only calls of a latency") {
   NEEDS("root");
-  Words slow = {steps() + ":steps", "/latency > 3600s/"};
-  CHECK(live::trace("funclatency", slow, live::trigger("steps", {"10"})).histograms().empty());
+  auto with = [](const char* filter) {
+    live::Result result = live::trace("funclatency", {steps() + ":steps", filter}, live::trigger("steps", {"10"}));
+    CHECK(result.status == 0);
+    return result.histograms();
+  };
+  CHECK(with("/latency > 3600s/").empty());
+  auto all = with("/latency > 1ns/");
+  REQUIRE(all.size() == 1);
+  CHECK(all[0]["count"] == 10);
 }
 
 TEST_CASE("what is no function is refused in one line") {

@@ -382,6 +382,22 @@ inline Result trace(const std::string& name, const Words& arguments, const Words
   return run(name, arguments + Words{"--"} + command, setup);
 }
 
+// The 64 digits of base64, the other way round.
+inline std::string from_base64(const std::string& text) {
+  static const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  unsigned bits = 0, have = 0;
+  for (char digit : text) {
+    std::size_t value = digits.find(digit);
+    if (value == digits.npos) break;
+    bits = bits << 6 | static_cast<unsigned>(value);
+    if ((have += 6) < 8) continue;
+    have -= 8;
+    bytes += static_cast<char>(bits >> have & 255);
+  }
+  return bytes;
+}
+
 // The text's lines.
 inline std::size_t count_lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 

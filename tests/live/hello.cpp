@@ -28,7 +28,9 @@ TEST_CASE("the parent is the one that forked") {
   live::Process forks(live::trigger("forks", {"3"}), {.gated = true});
   live::Tool hello("hello", {"--tree", forks.number(), "-n", "3"});
   forks.go();
-  for (const Json& row : hello.finish().rows()) CHECK(row["ppid"] == forks.pid());
+  auto rows = hello.finish().rows();
+  CHECK(rows.size() == 3);
+  for (const Json& row : rows) CHECK(row["ppid"] == forks.pid());
 }
 
 TEST_CASE("a process of another user is shown with that user") {

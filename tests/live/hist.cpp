@@ -21,6 +21,9 @@ TEST_CASE("values fall where they belong") {
   CHECK(all[0]["count"] == 1000);
   CHECK(all[0]["sum"] == 499500);
   CHECK(all[0]["max"] == 999);
+  int in_buckets = 0;
+  for (const Json& bucket : all[0]["buckets"]) in_buckets += bucket["count"].get<int>();
+  CHECK(in_buckets == 1000);
   for (const Json& bucket : all[0]["buckets"])
     if (bucket["max"].get<int>() < 999)
       CHECK(bucket["count"].get<int>() == bucket["max"].get<int>() - bucket["min"].get<int>() + 1);

@@ -14,10 +14,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-bool gone(int pid) {
-  for (auto until = Clock::now() + live::patience; Clock::now() < until; std::this_thread::sleep_for(milliseconds(1)))
-    if (kill(pid, 0) != 0) return true;
-  return false;
+// Whether a process, known by its pidfd, ends; whoever adopts it need not have taken its status.
+bool ends(const live::Fd& process) {
+  pollfd wait{.fd = process.get(), .events = POLLIN, .revents = 0};
+  return poll(&wait, 1, live::patience.count()) > 0;
 }
 
 bool streams(const Subject& subject) { return !subject.counts; }
@@ -207,9 +207,10 @@ TEST_CASE("SIGTERM is passed on to the command") {
     std::string text = tool.err().text();
     text.resize(text.rfind(" \n"));
     int command = std::stoi(text.substr(text.rfind('\n') + 1));
-    CHECK(kill(command, 0) == 0);
+    live::Fd process(static_cast<int>(syscall(SYS_pidfd_open, command, 0)));
+    REQUIRE(process.get() >= 0);
     CHECK(tool.stop(SIGTERM).status == 0);
-    CHECK(gone(command));
+    CHECK(ends(process));
   }
 }
 
@@ -219,6 +220,7 @@ TEST_CASE("the command goes on when -d or -n ends the run", "[any-kernel]") {
     INFO(length[0]);
     live::Tool tool("execsnoop", length + Words{"--"} + live::idle());
     CHECK(tool.wait() == 0);
+    tool.out().wait_end();
     int command = live::Result{0, tool.out().text(), ""}.row({{"comm", "says"}})["pid"];
     CHECK(kill(command, 0) == 0);
     kill(command, SIGKILL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// syncs COUNT PATH CALL...: writes a byte to PATH and makes these calls on it, each of them COUNT times, in turn:
+// syncs COUNT PATH CALL...: writes a byte to PATH (-: a file of its own) and makes these calls on it, each of them
+// COUNT times, in turn:
 // sync, fsync, fdatasync, msync, sync_file_range, syncfs; bad is an fsync of no descriptor, compat one of the 32-bit
 // kind, anonymous an msync of memory of no file, crowd one of the file mapped amidst 5,000 mappings, wait a pause of
 // 300 ms.
@@ -62,10 +63,22 @@ static void call(const char *name, int fd, void *memory)
 #endif
 }
 
+static int file_of(const char *path)
+{
+	char own[] = "/tmp/corekit-syncs-XXXXXX";
+	int fd;
+
+	if (strcmp(path, "-"))
+		return open(path, O_RDWR | O_CREAT, 0666);
+	fd = mkstemp(own);
+	unlink(own);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	long count = argc > 3 ? atol(argv[1]) : 0;
-	int fd = argc > 3 ? open(argv[2], O_RDWR | O_CREAT, 0666) : -1;
+	int fd = argc > 3 ? file_of(argv[2]) : -1;
 	void *memory;
 
 	if (fd < 0 || pwrite(fd, "x", 1, 0) != 1)
