@@ -116,6 +116,7 @@ TEST_CASE("no six lines stand in two frontends") {
       if (!fresh && found->second != tool) FAIL_CHECK(tool << " and " << found->second << " both have:\n" << run);
     }
   }
+  CHECK(seen.size() > 1000);
 }
 
 TEST_CASE("nothing new stands at the top") {
@@ -138,6 +139,7 @@ TEST_CASE("no two frontends define a type of one name") {
       CHECK(fresh);
     }
   }
+  CHECK(test::tools().size() > 20);  // though none may have such types
 }
 
 TEST_CASE("no file is called after nothing") {
