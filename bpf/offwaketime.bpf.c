@@ -10,39 +10,55 @@ SWAPPED_MAP(times, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct offwaketi
 
 LOST_COUNTER(map_full__times);
 
-SPAN_MAP(sleeps, __u32, struct offwaketime_sleep);
+WAITING_MAP(sleeps, struct offwaketime_sleep);
 
-static __always_inline void goes(void *ctx, struct task_struct *task, bool preempt, __u64 now)
+/* Who leaves its CPU is the current thread still. */
+static __always_inline void goes(void *ctx, bool preempt, __u64 now)
 {
-	struct offwaketime_sleep sleep = { .since = now };
-	__u32 tid = BPF_CORE_READ(task, pid);
+	struct task_struct *task = current_task();
+	__u32 tid = current_read(task, pid);
+	struct offwaketime_sleep *sleep;
 
-	if (waiting_begins(task, preempt) && waiting_take(ctx, &sleep.who.sleeper, task))
-		waiting_left(sleeps, &tid, &sleep);
-}
-
-static __always_inline void comes(struct task_struct *task, __u64 now)
-{
-	__u32 tid = BPF_CORE_READ(task, pid);
-	struct offwaketime_sleep *sleep = bpf_map_lookup_elem(&sleeps, &tid);
-	struct kit_wait_sum *sum, none = {};
-
+	switch (waiting_leaves(task, preempt)) {
+	case WAITING_DIES:
+		bpf_map_delete_elem(&sleeps, &tid);
+		return;
+	case WAITING_UNWANTED:
+		return;
+	case WAITING_WANTED:
+		break;
+	}
+	sleep = WAITING_ENTRY(sleeps, task, struct offwaketime_sleep);
 	if (!sleep)
 		return;
-	if (waiting_counts(now - sleep->since)) {
-		sum = SWAPPED_ENTRY(times, &sleep->who, &none);
-		if (sum)
-			waiting_add(sum, now - sleep->since);
-	}
-	bpf_map_delete_elem(&sleeps, &tid);
+	sleep->who.waker = (struct kit_wait_side){};
+	if (waiting_take(ctx, &sleep->who.sleeper, task))
+		sleep->since = now;
 }
 
-static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct *before, struct task_struct *after)
+static __always_inline void comes(__u32 tid, __u64 now)
+{
+	struct offwaketime_sleep *sleep = bpf_map_lookup_elem(&sleeps, &tid);
+	struct kit_wait_sum *sum, none = {};
+	__u64 spent;
+
+	if (!sleep || !sleep->since)
+		return;
+	spent = now - sleep->since;
+	sleep->since = 0;
+	if (!waiting_counts(spent))
+		return;
+	sum = SWAPPED_ENTRY(times, &sleep->who, &none);
+	if (sum)
+		waiting_add(sum, spent);
+}
+
+static __always_inline int on_switch(void *ctx, bool preempt, __u32 comes_tid)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	goes(ctx, before, preempt, now);
-	comes(after, now);
+	goes(ctx, preempt, now);
+	comes(comes_tid, now);
 	return 0;
 }
 
@@ -56,26 +72,25 @@ static __always_inline int on_waking(void *ctx, struct task_struct *woken)
 	struct offwaketime_sleep *sleep = bpf_map_lookup_elem(&sleeps, &tid);
 	struct kit_wait_side waker = {};
 
-	if (!sleep)
+	if (!sleep || !sleep->since)
 		return 0;
 	if (waiting_take(ctx, &waker, current_task()))
 		sleep->who.waker = waker;
 	else
-		bpf_map_delete_elem(&sleeps,
-				    &tid); /* the wait is the one that is lost: without a waker it would be another */
+		sleep->since = 0; /* the wait is the one that is lost: without a waker it would be another */
 	return 0;
 }
 
 SEC("?tp_btf/sched_switch")
 int BPF_PROG(switch_btf, bool preempt, struct task_struct *before, struct task_struct *after)
 {
-	return on_switch(ctx, preempt, before, after);
+	return on_switch(ctx, preempt, after->pid);
 }
 
 SEC("?raw_tp/sched_switch")
 int BPF_PROG(switch_raw, bool preempt, struct task_struct *before, struct task_struct *after)
 {
-	return on_switch(ctx, preempt, before, after);
+	return on_switch(ctx, preempt, BPF_CORE_READ(after, pid));
 }
 
 SEC("?tp_btf/sched_waking")

@@ -15,35 +15,29 @@ LOST_COUNTER(map_full__counts);
 SEC("?perf_event")
 int sample(struct bpf_perf_event_data *ctx)
 {
-	struct profile_count *count, one = { .samples = 1 };
+	struct task_struct *task = current_task();
+	struct profile_count *count, none = {};
 	struct profile_key key = {};
+	enum stacks_taken taken;
 	struct filter_ids ids;
-	void *map;
 
 	/* The idle task is PID 0 in every PID namespace. */
-	if (!with_idle && !(__u32)bpf_get_current_pid_tgid())
+	if (!with_idle && !current_read(task, pid))
 		return 0;
-	if (!filter_current())
+	if (!filter_current_task(task))
 		return 0;
-	if (!stacks_take(ctx, &key.stacks, 0))
+	taken = stacks_take(ctx, &key.stacks, EVENT_IS_USER(ctx) ? STACKS_IN_USER : 0);
+	if (!taken)
 		return 0;
-	ids = filter_current_ids();
+	ids = filter_ids_of_current(task);
 	key.pid = ids.pid;
 	key.tid = per_thread ? ids.tid : 0;
-	bpf_get_current_comm(key.comm, sizeof(key.comm));
-	stacks_tell(ids.pid);
-	map = swapped_map(&counts);
-	if (!map)
+	current_comm(task, key.comm);
+	count = SWAPPED_ENTRY(counts, &key, &none);
+	if (!count)
 		return 0;
-	count = bpf_map_lookup_elem(map, &key);
-	if (!count) {
-		if (!bpf_map_update_elem(map, &key, &one, BPF_NOEXIST))
-			return 0;
-		count = bpf_map_lookup_elem(map, &key);
-	}
-	if (count)
-		__sync_fetch_and_add(&count->samples, 1);
-	else
-		count_lost(map_full__counts);
+	if (taken == STACKS_NEW || !count->samples)
+		stacks_tell(ids.pid);
+	__sync_fetch_and_add(&count->samples, 1);
 	return 0;
 }

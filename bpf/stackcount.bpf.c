@@ -15,18 +15,22 @@ static __always_inline void on_hit(struct hit *hit)
 {
 	struct stackcount_key key = {};
 	__u64 *count, zero = 0;
+	enum stacks_taken taken;
 	struct filter_ids ids;
 
-	if (!stacks_take_anywhere(hit->program_context, &key.stacks, 0))
+	taken = stacks_take_anywhere(hit->program_context, &key.stacks, 0);
+	if (!taken)
 		return;
 	ids = filter_current_ids();
 	key.pid = ids.pid;
 	key.place = hit->place;
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
-	stacks_tell(ids.pid);
 	count = SWAPPED_ENTRY(counts, &key, &zero);
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	if (!count)
+		return;
+	if (taken == STACKS_NEW || !*count)
+		stacks_tell(ids.pid);
+	__sync_fetch_and_add(count, 1);
 }
 
 HIT_PROGRAMS

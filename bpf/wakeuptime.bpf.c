@@ -13,14 +13,15 @@ LOST_COUNTER(map_full__times);
 /* Since when a thread sleeps, in ns, by the kernel's thread id. */
 SPAN_MAP(sleeps, __u32, __u64);
 
-static __always_inline int on_switch(bool preempt, struct task_struct *before, struct task_struct *after)
+static __always_inline int on_switch(bool preempt, __u32 comes)
 {
-	__u32 goes = BPF_CORE_READ(before, pid), comes = BPF_CORE_READ(after, pid);
+	struct task_struct *task = current_task(); /* who leaves its CPU */
+	__u32 goes = current_read(task, pid);
 	__u64 now = bpf_ktime_get_ns();
 
 	/* One that was preempted is not woken. Who sleeps may wake others and end right then: it is told of now. */
-	if (!preempt && task_state(before) && waiting_begins(before, preempt)) {
-		stacks_tell(filter_pid_of(before));
+	if (!preempt && current_state(task) && waiting_leaves(task, preempt) == WAITING_WANTED) {
+		stacks_tell(filter_ids_of_current(task).pid);
 		span_begin(sleeps, &goes, &now);
 	}
 	bpf_map_delete_elem(&sleeps, &comes);
@@ -51,13 +52,13 @@ static __always_inline int on_waking(void *ctx, struct task_struct *woken)
 SEC("?tp_btf/sched_switch")
 int BPF_PROG(switch_btf, bool preempt, struct task_struct *before, struct task_struct *after)
 {
-	return on_switch(preempt, before, after);
+	return on_switch(preempt, after->pid);
 }
 
 SEC("?raw_tp/sched_switch")
 int BPF_PROG(switch_raw, bool preempt, struct task_struct *before, struct task_struct *after)
 {
-	return on_switch(preempt, before, after);
+	return on_switch(preempt, BPF_CORE_READ(after, pid));
 }
 
 SEC("?tp_btf/sched_waking")

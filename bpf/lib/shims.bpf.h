@@ -78,6 +78,18 @@ static __always_inline __u32 task_state(struct task_struct *task)
 	return (__u32)BPF_CORE_READ(then, state);
 }
 
+/* The same of what current_task() returned: read without a call where that is a typed pointer. */
+static __always_inline __u32 current_state(struct task_struct *task)
+{
+	struct task_struct___before_5_14 *then = (void *)task;
+
+	if (!kernel_has_helper(get_current_task_btf))
+		return task_state(task);
+	if (bpf_core_field_exists(task->__state))
+		return task->__state;
+	return (__u32)then->state;
+}
+
 #define TASK_STATE_DEAD 0x80 /* TASK_DEAD: its last switch */
 
 /*
@@ -123,6 +135,13 @@ static __always_inline struct pt_regs *entry_regs(void)
 #define USER_IS_I386(regs) false
 #else
 #define USER_IS_I386(regs) ((__u16)BPF_CORE_READ((regs), cs) == 0x23)
+#endif
+
+/* Whether a perf event met a program in user space. Its registers are only read whole. */
+#ifdef __TARGET_ARCH_arm64
+#define EVENT_IS_USER(ctx) (!(*(volatile __u64 *)&(ctx)->regs.pstate & 0xf))
+#else
+#define EVENT_IS_USER(ctx) ((*(volatile __u64 *)&(ctx)->regs.cs & 3) == 3)
 #endif
 
 #define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), SYSCALL_NUMBER_MEMBER))

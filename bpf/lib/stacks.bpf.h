@@ -4,7 +4,7 @@
  * without room for two that fall together: one of both is lost, and the more there are the likelier it is the hottest.
  * Here the key is 128 bits of the content, the map says when it is full, and that is counted.
  *
- * `stacks` is swapped with each report, as the counts are; a frontend keeps those it has read, since a count may name a
+ * `stacks` and `stacks_short` are swapped with each report, as the counts are; a frontend keeps those it has read, since a count may name a
  * stack of an earlier interval (a thread sleeps through several). kit::Stacks is the other side.
  */
 #ifndef KIT_STACKS_BPF_H
@@ -18,6 +18,8 @@ const volatile bool stacks_of_kernel = true, stacks_of_user = true;
 
 /* The frontend sets another size before load (--stacks). */
 SWAPPED_MAP(stacks, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct kit_stack_id, struct kit_stack);
+/* Those of up to KIT_STACK_SHORT frames. */
+SWAPPED_MAP(stacks_short, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct kit_stack_id, struct kit_stack_short);
 
 LOST_COUNTER(map_full__stacks);
 
@@ -50,10 +52,14 @@ struct {
 
 LOST_COUNTER(stacks_busy);
 
-/* Processes whose mappings are to be read, and how many of their stacks were seen when that was last said. */
+/*
+ * Processes whose mappings are to be read: how often something new was seen of each, in the lower half, and its PID in
+ * the upper. One that finds another's PID at its place begins anew there, which costs no more than being told again.
+ */
+#define STACKS_SEEN 16384
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, STACKS_SEEN);
 	__type(key, __u32);
 	__type(value, __u64);
 } stacks_seen SEC(".maps");
@@ -64,21 +70,22 @@ struct {
 } stacks_news SEC(".maps");
 
 /*
- * Tells the frontend of a process at its 1st, 2nd, 4th, 8th... stack: it may have loaded libraries meanwhile. A full
- * ring costs nothing but names: what is then still alive is read at the report.
+ * Tells the frontend of a process at every 1st, 2nd, 4th, 8th... call: it may have loaded libraries meanwhile. Called
+ * where something is new, a stack or a thread, which is seldom. A full ring costs nothing but names: what is then still
+ * alive is read at the report.
  */
 static __always_inline void stacks_tell(__u32 pid)
 {
-	__u64 one = 1, *count = bpf_map_lookup_elem(&stacks_seen, &pid), now = 1;
+	__u32 place = pid % STACKS_SEEN, times = 1;
+	__u64 *seen = bpf_map_lookup_elem(&stacks_seen, &place);
 	struct kit_stack_news *news;
 
-	if (count) {
-		now = *count + 1;
-		*count = now;
-	} else {
-		bpf_map_update_elem(&stacks_seen, &pid, &one, BPF_ANY);
-	}
-	if (now & (now - 1))
+	if (!seen)
+		return;
+	if (*seen >> 32 == pid)
+		times = (__u32)*seen + 1;
+	*seen = (__u64)pid << 32 | times;
+	if (times & (times - 1))
 		return;
 	news = bpf_ringbuf_reserve(&stacks_news, sizeof(*news), 0);
 	if (!news)
@@ -114,12 +121,21 @@ static __always_inline struct kit_stack_id stacks_hash(const struct kit_stack *s
 	return (struct kit_stack_id){ .low = low | 1, .high = high };
 }
 
+/* Of the flags below: the task runs in user space, and has no kernel stack to be walked. */
+#define STACKS_IN_USER (1ULL << 63)
+
+enum stacks_taken {
+	STACKS_LOST,
+	STACKS_KNOWN,
+	STACKS_NEW /* at least one was not in the map */
+};
+
 /* Keeps what was walked into `scratch`; the id says also where there is nothing. */
-static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch, __s64 bytes)
+static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch, __s64 bytes, enum stacks_taken *taken)
 {
-	void *map = swapped_map(&stacks);
 	struct kit_stack_id id;
 	__u32 depth;
+	void *map;
 
 	/* A kernel thread's user stack and the kernel stack of one in user mode: EINVAL or nothing; EFAULT: no walk. */
 	if (bytes <= 0)
@@ -128,6 +144,7 @@ static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch,
 	if (depth > KIT_STACK_DEPTH)
 		depth = KIT_STACK_DEPTH;
 	id = stacks_hash(scratch, depth);
+	map = depth <= KIT_STACK_SHORT ? swapped_map(&stacks_short) : swapped_map(&stacks);
 	if (!map)
 		return stacks_none(KIT_STACK_LOST);
 	if (bpf_map_lookup_elem(map, &id))
@@ -137,47 +154,50 @@ static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch,
 	/* Another CPU may have put the same one in meanwhile. */
 	if (bpf_map_update_elem(map, &id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &id))
 		return stacks_none(KIT_STACK_LOST);
+	*taken = STACKS_NEW;
 	return id;
 }
 
 /*
  * Takes the current task's stacks, as far as they are asked for, into `into`; `flags` are bpf_get_stack()'s for the
- * kernel's stack: how many of our own frames to leave out. False, and counted, if one is lost: the caller then counts
+ * kernel's stack: how many of our own frames to leave out. STACKS_LOST, and counted, if one is: the caller then counts
  * nothing, so that shown + lost = made. `place` is below STACKS_PLACES.
  */
-static __always_inline bool stacks_take_at(void *ctx, struct kit_stacks *into, __u64 flags, __u32 place)
+static __always_inline enum stacks_taken stacks_take_at(void *ctx, struct kit_stacks *into, __u64 flags, __u32 place)
 {
 	struct kit_stack *scratch = bpf_map_lookup_elem(&stacks_scratch, &place);
+	enum stacks_taken taken = STACKS_KNOWN;
 
 	*into = (struct kit_stacks){};
 	if (!scratch)
-		return false;
-	if (stacks_of_kernel)
-		into->kernel = stacks_put(scratch, bpf_get_stack(ctx, scratch->frames, sizeof(scratch->frames), flags));
+		return STACKS_LOST;
+	if (stacks_of_kernel && !(flags & STACKS_IN_USER))
+		into->kernel = stacks_put(scratch, bpf_get_stack(ctx, scratch->frames, sizeof(scratch->frames), flags),
+					  &taken);
 	if (stacks_of_user)
-		into->user = stacks_put(scratch, user_stack_walk(ctx, scratch));
+		into->user = stacks_put(scratch, user_stack_walk(ctx, scratch), &taken);
 	if (into->kernel.high == KIT_STACK_LOST && !into->kernel.low)
 		goto lost;
 	if (into->user.high == KIT_STACK_LOST && !into->user.low)
 		goto lost;
-	return true;
+	return taken;
 lost:
 	count_lost(map_full__stacks);
-	return false;
+	return STACKS_LOST;
 }
 
 /* For programs in the scheduler and at perf events of CPUs, which nothing like them can come between. */
-static __always_inline bool stacks_take(void *ctx, struct kit_stacks *into, __u64 flags)
+static __always_inline enum stacks_taken stacks_take(void *ctx, struct kit_stacks *into, __u64 flags)
 {
 	return stacks_take_at(ctx, into, flags, 0);
 }
 
-/* For programs that are attached anywhere else. All places taken: false, and counted. */
-static __always_inline bool stacks_take_anywhere(void *ctx, struct kit_stacks *into, __u64 flags)
+/* For programs that are attached anywhere else. All places taken: STACKS_LOST, and counted. */
+static __always_inline enum stacks_taken stacks_take_anywhere(void *ctx, struct kit_stacks *into, __u64 flags)
 {
 	__u32 first = bpf_get_smp_processor_id() * STACKS_PLACES;
 	__u8 taken = 1;
-	bool whole;
+	enum stacks_taken taken_all;
 
 #pragma clang loop unroll(disable)
 	for (__u32 place = 0; place < STACKS_PLACES; place++) {
@@ -185,12 +205,12 @@ static __always_inline bool stacks_take_anywhere(void *ctx, struct kit_stacks *i
 
 		if (bpf_map_update_elem(&stacks_claims, &claim, &taken, BPF_NOEXIST))
 			continue;
-		whole = stacks_take_at(ctx, into, flags, place);
+		taken_all = stacks_take_at(ctx, into, flags, place);
 		bpf_map_delete_elem(&stacks_claims, &claim);
-		return whole;
+		return taken_all;
 	}
 	count_lost(stacks_busy);
-	return false;
+	return STACKS_LOST;
 }
 
 #endif

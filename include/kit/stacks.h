@@ -32,6 +32,15 @@ struct kit_stack {
 };
 KIT_SIZE_IS(struct kit_stack, 1024);
 
+/* The beginning of the same, for those that fit: most do, and a stack costs what its entry has room for. */
+#define KIT_STACK_SHORT 31
+struct kit_stack_short {
+  __u32 depth;
+  __u32 zero;
+  __u64 frames[KIT_STACK_SHORT];
+};
+KIT_SIZE_IS(struct kit_stack_short, 256);
+
 /* Both stacks of one moment. */
 struct kit_stacks {
   struct kit_stack_id kernel;

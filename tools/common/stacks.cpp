@@ -105,7 +105,7 @@ RawEntry entry_of(const void* key, std::size_t size, std::string_view value) {
 Stacks::Stacks(Options& options) {
   options.flag('K', "kernel-stacks", only_kernel_, "only the kernel's stacks (with -U: both, as without either)")
       .flag('U', "user-stacks", only_user_, "only user stacks")
-      .option(0, "stacks", "N", most_, "room for N different stacks in a report (65536)")
+      .option(0, "stacks", "N", most_, "room for N different stacks, and N of over 31 frames, in a report (65536)")
       .option(0, "symbol-memory", "SIZE", memory_, "memory for symbols, beyond which the longest unused go (256M)")
       .add(0, "symbols", "NAME", "where symbols come from: native",
            [this](std::string_view name) -> std::string {
@@ -161,11 +161,13 @@ void Stacks::follow(Session& session, bpf_object* object) {
 }
 
 void Stacks::read_stacks(Report& report) {
-  for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack>("stacks")) {
+  auto keep = [this](const kit_stack_id& id, const auto& stack) {
     auto& frames = known_[id_of(id)];
     if (frames.empty())
-      frames.assign(stack.frames, stack.frames + std::min<std::uint32_t>(stack.depth, KIT_STACK_DEPTH));
-  }
+      frames.assign(stack.frames, stack.frames + std::min<std::size_t>(stack.depth, std::size(stack.frames)));
+  };
+  for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack>("stacks")) keep(id, stack);
+  for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack_short>("stacks_short")) keep(id, stack);
 }
 
 // All but the innermost are return addresses: the call is before them.

@@ -129,6 +129,7 @@ std::vector<RawEntry> read_sleeps(bpf_map* map) {
     entry.values.resize(bpf_map__value_size(map));
     if (bpf_map_lookup_elem(bpf_map__fd(map), &tid, entry.values.data()) != 0) continue;
     std::memcpy(&since, entry.values.data(), sizeof since);
+    if (since == 0) continue;  // it is on a CPU
     since = now - std::min(now, since);
     std::memcpy(entry.values.data(), &since, sizeof since);
     entries.push_back(std::move(entry));
