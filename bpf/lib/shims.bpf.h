@@ -137,11 +137,14 @@ static __always_inline struct pt_regs *entry_regs(void)
 #define USER_IS_I386(regs) ((__u16)BPF_CORE_READ((regs), cs) == 0x23)
 #endif
 
-/* Whether a perf event met a program in user space. Its registers are only read whole. */
+/*
+ * Whether a perf event met a program in user space. Its registers are only read whole, and lie as user space knows them
+ * in <asm/ptrace.h>, while the kernel's own `cs` became shorter (6.9): no place for CO-RE.
+ */
 #ifdef __TARGET_ARCH_arm64
-#define EVENT_IS_USER(ctx) (!(*(volatile __u64 *)&(ctx)->regs.pstate & 0xf))
+#define EVENT_IS_USER(ctx) (!(((const volatile __u64 *)(ctx))[33] & 0xf)) /* pstate */
 #else
-#define EVENT_IS_USER(ctx) ((*(volatile __u64 *)&(ctx)->regs.cs & 3) == 3)
+#define EVENT_IS_USER(ctx) ((((const volatile __u64 *)(ctx))[17] & 3) == 3) /* cs */
 #endif
 
 #define SYSCALL_NUMBER(regs) ((__s32)BPF_CORE_READ((regs), SYSCALL_NUMBER_MEMBER))
