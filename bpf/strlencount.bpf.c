@@ -48,16 +48,20 @@ int on_call(struct pt_regs *ctx)
 {
 	struct strlencount_key key = {};
 	__u64 *count, zero = 0;
+	char last, *string;
 	long size;
 
 	if (!filter_current())
 		return 0;
-	size = bpf_probe_read_user_str(key.text, sizeof(key.text), string_of(ctx));
+	string = string_of(ctx);
+	size = bpf_probe_read_user_str(key.text, sizeof(key.text), string);
 	if (size < 0) {
 		count_lost(string_unread);
 		return 0;
 	}
-	key.cut = size == sizeof(key.text);
+	/* One that fills its room may end there, or go on. */
+	key.cut = size == sizeof(key.text) &&
+		  (bpf_probe_read_user(&last, sizeof(last), string + sizeof(key.text) - 1) || last);
 	if (per_process)
 		key.pid = filter_current_ids().pid;
 	count = SWAPPED_ENTRY(counts, &key, &zero);

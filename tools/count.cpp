@@ -33,7 +33,7 @@ kit::Table<Row> make_table(const std::unique_ptr<kit::Probing>& probing) {
 void declare(kit::Options& options, Knobs& knobs) {
   kit::Probing::declare(options, knobs.words, knobs.force);
   options.option(0, "top", "N", knobs.top, "only the N most frequent")
-      .details("A key is up to 5 values, of which 2 may be strings of up to 63 bytes.")
+      .details("A key is up to 5 values, of which 2 may be strings of up to 62 bytes.")
       .example("count tracepoint:raw_syscalls:sys_enter -i 1", "system calls each second")
       .example("count profile:hz:99 tid -d 10", "which threads run")
       .example("count uprobe:libc:strlen arg0:str --top 10", "which strings are measured most")

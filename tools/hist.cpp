@@ -17,7 +17,7 @@ void declare(kit::Options& options, std::vector<std::string>& words, bool& force
                {"values", "the further expressions, which are keys"},
                {"sign", "of a value that has one: positive, or negative: of those below 0, without their sign"}}})
       .details(
-          "The first expression is the value; up to 4 others are keys, of which 2 may be strings of up to 63 bytes. "
+          "The first expression is the value; up to 4 others are keys, of which 2 may be strings of up to 62 bytes. "
           "Buckets are at most 12.5 % wide.")
       .example("hist kretprobe:vfs_read latency", "how long reads take")
       .example("hist 'kretprobe:vfs_read /retval >= 0/' retval pid", "how much each process reads at once")

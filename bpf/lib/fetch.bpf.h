@@ -51,9 +51,11 @@ static __always_inline __u64 fetch_own_cookie(void)
 
 static __always_inline __u64 fetch_cookie(void *ctx)
 {
-	__u64 cookie = fetch_own_cookie();
+	__u64 cookie = fetch_own_cookie(), none = ~FETCH_COOKIE;
 
-	if (cookie == FETCH_COOKIE && kernel_has_helper(get_attach_cookie))
+	/* Not the number itself, which would be replaced here, too. */
+	barrier_var(none);
+	if (cookie == ~none && kernel_has_helper(get_attach_cookie))
 		return bpf_get_attach_cookie(ctx);
 	return cookie;
 }
@@ -115,14 +117,20 @@ static __always_inline bool fetch_compare(const struct fetch_step *step, __u64 v
 	return !less;
 }
 
+/* A process of another PID namespace has no number here. */
+static __always_inline __u64 fetch_known(__u32 pid)
+{
+	return pid == KIT_NO_PID ? FETCH_UNREAD : pid;
+}
+
 /* A function of its own, so that the verifier follows the search for a PID namespace's numbers once, not in each step. */
 __noinline __u64 fetch_of_task(__u32 what)
 {
 	switch (what) {
 	case FETCH_PID:
-		return filter_current_ids().pid;
+		return fetch_known(filter_current_ids().pid);
 	case FETCH_TID:
-		return filter_current_ids().tid;
+		return fetch_known(filter_current_ids().tid);
 	case FETCH_UID:
 		return (__u32)bpf_get_current_uid_gid();
 	case FETCH_GID:
@@ -216,6 +224,8 @@ __noinline __u64 fetch_do(__u64 value, __u64 context, __u32 plan_number, __u32 n
 		return value + context;
 	case FETCH_LATENCY:
 		return latency ? latency : FETCH_UNREAD;
+	case FETCH_AT_LEAST:
+		return value < step->number ? FETCH_UNREAD : value;
 	case FETCH_TASK:
 		return fetch_of_task(step->index);
 	}
@@ -257,7 +267,9 @@ __noinline int fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
 		} else {
 			value = fetch_do(value, context, plan_number, i, latency);
 			if (value == FETCH_UNREAD) {
-				count_lost(value_unread);
+				/* Who has no number here is nobody that was asked for, and so not lost. */
+				if (step->op != FETCH_TASK)
+					count_lost(value_unread);
 				return 0;
 			}
 		}
@@ -335,9 +347,10 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 		return;
 	}
 	if (step->op <= FETCH_SHOW_STRING_KERNEL) {
-		/* A string that fills its room may go on; its NUL is not kept. */
+		/* Its NUL is not kept. One that fills its room may end there or go on: without its last byte it is cut. */
 		whole = got < fetch_string_size;
 		size = got ? got - 1 : 0;
+		size -= !whole;
 	}
 	if (!whole)
 		result->cut |= 1u << index;

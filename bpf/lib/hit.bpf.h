@@ -45,7 +45,8 @@ static __always_inline __u64 hit_frame(void *ctx, __u64 context, __u32 flags, en
 	if (kind == HIT_NO_FRAME)
 		return 0;
 #ifdef __TARGET_ARCH_x86
-	popped = flags & FETCH_POPPED ? sizeof(__u64) : 0;
+	if (flags & FETCH_POPPED)
+		popped = flags & FETCH_NARROW ? sizeof(__u32) : sizeof(__u64);
 #endif
 	return PT_REGS_SP((struct pt_regs *)ctx) - popped;
 }

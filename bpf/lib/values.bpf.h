@@ -7,8 +7,8 @@
 #include "slots.bpf.h"
 #include "swap.bpf.h"
 
-/* Read-only knobs: whether the value has a sign, and whether places are told apart. */
-const volatile bool value_signed, value_by_place;
+/* Read-only knob: whether places are told apart. */
+const volatile bool value_by_place;
 
 static const struct kit_histogram no_values;
 
@@ -26,7 +26,7 @@ static __always_inline bool value_key(struct hit *hit, struct fetch_key *key, __
 	key->values[0] = 0;
 	if (!value_by_place)
 		key->place = 0;
-	if (value_signed && (__s64)*value < 0) {
+	if ((hit->plan->flags & FETCH_SIGNED) && (__s64)*value < 0) {
 		key->negative = 1;
 		*value = -*value;
 	}

@@ -25,6 +25,7 @@ enum fetch_verb {
   FETCH_CONTEXT,      /* value = `size` bytes at byte `offset` of what the program is given */
   FETCH_ADD_CONTEXT,  /* value += the address of that */
   FETCH_LATENCY,      /* value = ns since the call that now returns; unread if that was not seen */
+  FETCH_AT_LEAST,     /* value stays, but is unread if it is below number */
   FETCH_TASK,         /* value = what `index` (fetch_task) says of the task that runs */
   FETCH_COMPARE,      /* truth = value `index` (fetch_compare) number, as signed if `flag` */
   FETCH_MATCH_USER,   /* truth = the string at value matches glob `index`; not if `flag` */
@@ -68,6 +69,8 @@ enum fetch_flag {
   FETCH_ENTRY = 2,  /* the call is remembered for its return, and nothing else is done */
   FETCH_RETURN = 4, /* the call that was remembered is taken */
   FETCH_POPPED = 8, /* at that return the stack no longer holds the return address */
+  FETCH_NARROW = 16, /* that address has 4 bytes: a 32-bit program's */
+  FETCH_SIGNED = 32, /* the first value has a sign */
 };
 
 /*

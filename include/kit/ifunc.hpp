@@ -16,5 +16,7 @@ namespace kit {
 // machine, as a process tells that has this very file mapped: `pid`, or any; if there is none, one is started under the
 // file's own loader. Throws Failure (usage) where it cannot be known.
 UserPlace function_place(const Elf& elf, std::string_view name, std::optional<std::uint32_t> pid = {});
+// Of one of several that share a name.
+UserPlace function_place(const Elf& elf, const ElfSymbol& symbol, std::optional<std::uint32_t> pid = {});
 
 }  // namespace kit

@@ -2,6 +2,7 @@
 // Questions to the running kernel, answered by trial: whether a program of this kind can be put at that place.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,10 +17,13 @@ enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretpro
 // Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp); so it is with what
 // kit/probing.hpp has placed.
 
+struct Verdict;
+
 // A place to attach to, as a program's section says it: "tp_btf/sched_switch", "tp/syscalls/sys_exit_openat".
 struct Hook {
   HookKind kind = HookKind::other;
   std::string target;
+  std::function<Verdict()> trial = {};  // of what is placed: asks the kernel; empty: by the target's kind
 };
 Hook parse_hook(std::string_view section);
 std::string hook_text(const Hook& hook);

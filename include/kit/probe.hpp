@@ -90,6 +90,8 @@ struct Fetched {
   std::uint32_t bit_at = 0;    // of a bit-field, from that offset
   std::uint32_t bit_size = 0;  // 0: none
   std::uint32_t elements = 0;  // an array of that many numbers of `bits`
+  bool counted = false;        // it has fewer: the first step fetches its bytes << 16
+  bool address = false;        // it may be an address, small as it is: a 32-bit program's
   bool text = false;           // it is the address of a string
   std::string names;           // of its values or bits: "1=A,2=B"
   std::string constant = {};   // it is this word, which no step fetches
@@ -107,6 +109,7 @@ struct ShownValue {
                    // p: the word `more`; l: ns; t: a structure, whose layout is `more`
   int bits = 64;
   std::string more = {};
+  bool operator==(const ShownValue&) const = default;
 };
 
 // The plans of a run, one for each probed place, and the globs that they compare strings with.

@@ -16,6 +16,8 @@
 
 namespace kit {
 
+struct Attachment;
+
 // A place as rows tell of it.
 struct ProbePlace {
   std::string name;      // "uprobe:libc.so.6:strlen"
@@ -25,12 +27,10 @@ struct ProbePlace {
 
 // What a tool lets be asked.
 struct ProbeDemand {
-  std::size_t probes = 64;            // at most
   std::size_t values = FETCH_VALUES;  // of one probe, at most
   std::uint32_t string = 256;         // bytes of a string
   bool keys = false;                  // what is fetched becomes a key (fetch_key)
   bool number_first = false;          // the first value is a number, and there is one
-  bool latency = false;               // every place is a return whose call's beginning is to be known
 };
 
 class Probing {
@@ -52,9 +52,6 @@ class Probing {
   const std::vector<ProbePlace>& places() const { return places_; }
   // The place that a record or key names; nullptr in a damaged capture.
   const ProbePlace* place(std::uint32_t number) const { return number < places_.size() ? &places_[number] : nullptr; }
-  const std::vector<Probe>& probes() const { return probes_; }
-  // Whether the first value of the first place has a sign.
-  bool first_is_signed() const;
   // Cells of a result.
   Cell name(const fetch_result& result) const;
   Cell values(const fetch_result& result, std::string_view tail) const;
@@ -67,6 +64,8 @@ class Probing {
   struct State;
   AttachPlan prepare(bpf_object* object);
   void attach(bpf_object* object);
+  void add(bpf_object* object, const Attachment& one);
+  void tell_left_out() const;
   void once(const char* kind);
   Session& session_;
   std::vector<Probe> probes_;

@@ -84,6 +84,8 @@ class Session {
   void every_second(std::function<void()> look);
   // The way that was settled for an event; empty in a replay.
   std::string way(std::string_view event) const;
+  // A line on stderr, behind the tool's name.
+  void say(const std::string& message) const;
   // Nothing is written to standard output but what the caller writes there.
   void keep_quiet();
 

@@ -53,6 +53,8 @@ class Stacks {
     std::uint64_t low, high;
     auto operator<=>(const Id&) const = default;
   };
+  // A process of another PID namespace has no number here, and is none that could be asked for names.
+  static std::uint32_t user(std::uint32_t pid) { return pid == KIT_NO_PID ? KIT_NO_PID - 1 : pid; }
   static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
 
   void make_room(bpf_object* object) const;

@@ -68,6 +68,10 @@ std::optional<std::uint64_t> parse_duration(std::string_view text, bool bare_sec
 // A size in bytes from "64K", "4M", "1G" (1024s) or a bare number.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<std::uint64_t> parse_number(std::string_view text);
+// An address: "0x" and hexadecimal digits.
+std::optional<std::uint64_t> parse_hex(std::string_view text);
+// Either: an offset, in bytes.
+std::optional<std::uint64_t> parse_offset(std::string_view text);
 // "1.5s", "20ms": as short as it stays exact to three digits.
 std::string duration_text(std::uint64_t ns);
 std::string size_text(std::uint64_t bytes);

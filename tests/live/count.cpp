@@ -80,10 +80,30 @@ TEST_CASE("99 times a second tells which threads run") {
 
 TEST_CASE("every 100th page fault is counted, by process") {
   NEEDS("root");
-  const Words faults = {"/bin/bash", "-c", "printf -v text %3000000d 1"};  // writes to 700 pages at least
-  live::Result result = counts({"software:page-faults:100", "pid"}, faults);
-  CHECK(result.status == 0);
-  live::Result each = counts({"software:page-faults:1"}, faults);
+  // Of its 10,000 pages, and of what its start touches, about every hundredth.
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "touches", R"(
+#include <sys/mman.h>
+int main(void) {
+  char *all = mmap(0, 10000 * 4096L, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise(all, 10000 * 4096L, MADV_NOHUGEPAGE);
+  for (long i = 0; i < 10000; i++) all[i * 4096] = 1;
+  return 0;
+}
+)",
+                                      {"-O1"});
+  if (!program.empty()) {
+    auto faults =
+        counts({"software:page-faults:1", "/comm == \"touches\"/"}, {program}).rows().at(0)["count"].get<int>();
+    auto rows = counts({"software:page-faults:100", "/comm == \"touches\"/"}, {program}).rows();
+    CHECK(faults >= 10'000);
+    REQUIRE(rows.size() == 1);
+    // Each CPU counts everybody's faults up to a hundred, and says whose was the last.
+    CHECK(rows[0]["count"].get<int>() <= faults / 50);
+    CHECK(rows[0]["count"].get<int>() >= 10'000 / 200);
+  }
+  live::Result each =
+      counts({"software:page-faults:1"}, {"/bin/bash", "-c", "printf -v text %3000000d 1"});  // 700 pages at least
   REQUIRE(each.row_lines() == 1);
   CHECK(each.rows()[0]["count"].get<int>() > 700);
 }
@@ -101,4 +121,93 @@ TEST_CASE("what cannot be a key is refused in one line") {
   refused({probe, "arg0:str", "arg1:str", "arg2:str"}, "2 strings");
   refused({probe, "arg0:buf(100)"}, "63 bytes");
   refused({probe, "arg0:strr"}, "did you mean");
+}
+
+TEST_CASE("two functions of one name are both probed, and one of two names once") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = folder.path() + "/alike";
+  std::ofstream(program + "1.cpp") << R"(static __attribute__((noipa)) int work(int i) { return i + 1; }
+struct Thing { Thing(int); int value; };
+Thing::Thing(int i) : value(i) {}
+int other(void);
+int main() {
+  int sum = 0;
+  for (int i = 0; i < 10; i++) sum += work(i) + Thing(i).value;
+  return other() + sum == 0;
+})";
+  std::ofstream(program + "2.cpp") << R"(static __attribute__((noipa)) int work(int i) { return i + 2; }
+int other(void) { return work(1) + work(2) + work(3); })";
+  if (test::run({"sh", "-c", "g++ -O0 -o " + program + " " + program + "1.cpp " + program + "2.cpp"}).status != 0)
+    SKIP_CASE("no compiler here");
+  live::Result result = counts({"uprobe:" + program + ":work"}, {program});
+  INFO(result.out << result.err);
+  REQUIRE(result.row_lines() == 1);
+  CHECK(result.rows()[0]["count"] == 13);
+  CHECK(counts({"uprobe:" + program + ":Thing::*"}, {program}).row({{"probe", "uprobe:alike:Thing::Thing"}})["count"] ==
+        10);
+}
+
+TEST_CASE("a function of two processes is one row") {
+  NEEDS("root");
+  live::Process first(live::trigger("steps", {"20", "wait"})), second(live::trigger("steps", {"30", "wait"}));
+  first.says();
+  second.says();
+  live::Tool tool("count", {"uprobe:" + steps() + ":*ee?er", "uprobe:" + steps() + ":steps*", "-p",
+                            first.number() + "," + second.number()});
+  first.go();
+  second.go();
+  live::Result result = tool.finish();
+  INFO(result.out << result.err);
+  CHECK(result.row({{"probe", "uprobe:steps:steps"}})["count"] == 50);
+  CHECK(result.row({{"probe", "uprobe:steps:deeper"}})["count"] == 8);
+}
+
+TEST_CASE("filters of processes and names count whom they name, and nobody else") {
+  NEEDS("root");
+  std::string probe = "uprobe:" + steps() + ":steps";
+  live::Process first(live::trigger("steps", {"1000", "wait"})), second(live::trigger("steps", {"1000", "wait"}));
+  first.says();
+  second.says();
+  live::Tool tool("count", {probe, "-p", first.number()}), nobody("count", {probe, "--comm", "other"});
+  second.go();
+  second.wait();
+  first.go();
+  live::Result result = tool.finish(), none = nobody.stop();
+  CHECK(result.row({{"probe", "uprobe:steps:steps"}})["count"] == 1000);
+  CHECK(none.status == 0);
+  CHECK(none.row_lines() == 0);
+}
+
+TEST_CASE("a process of another PID namespace has no number") {
+  NEEDS("root");
+  live::Process busy(live::trigger("calls", {"getppid", "0"}));
+  live::Result result =
+      live::run("count", {"profile:hz:99", "pid", "tid", "-d", "500ms"}, {.inside = live::enter_pid_namespace});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(result.out.find("4294967295") == std::string::npos);
+  CHECK_FALSE(result.rows({{"values", Json{{"pid", nullptr}, {"tid", nullptr}}}}).empty());
+}
+
+TEST_CASE("what has no room among the keys is counted lost") {
+  NEEDS("root");
+  live::Result result = counts({"uprobe:" + steps() + ":steps", "arg0"}, live::trigger("steps", {"100000"}));
+  std::uint64_t shown = 0;
+  for (const Json& row : result.rows()) shown += row["count"].get<std::uint64_t>();
+  CHECK(shown == 65536);
+  CHECK(shown + result.lost() == 100'000);
+  CHECK(result.end()["lost"]["map_full.counts"] == 100'000 - 65536);
+}
+
+TEST_CASE("a count is recorded and replayed") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string capture = folder.path() + "/capture";
+  live::Result run = counts({"uprobe:" + steps() + ":steps", "/arg0 < 3/", "arg0", "arg2:str"},
+                            live::trigger("steps", {"9"}), {"--record", capture});
+  live::Result again = live::run("count", {"--replay", capture});
+  CHECK(run.row_lines() == 3);
+  CHECK(again.status == 0);
+  CHECK(again.rows() == run.rows());
 }

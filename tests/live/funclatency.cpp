@@ -55,3 +55,24 @@ TEST_CASE("what is no function is refused in one line") {
     CHECK(live::count_lines(result.err) == 1);
   }
 }
+
+TEST_CASE("filters of processes and names measure whom they name, and nobody else; a run is recorded and replayed") {
+  NEEDS("root");
+  std::string function = steps() + ":steps";
+  test::TemporaryDirectory folder;
+  std::string capture = folder.path() + "/capture";
+  live::Process first(live::trigger("steps", {"100", "wait"})), second(live::trigger("steps", {"100", "wait"}));
+  first.says();
+  second.says();
+  live::Tool tool("funclatency", {function, "-p", first.number(), "--record", capture}),
+      nobody("funclatency", {function, "--comm", "other"});
+  second.go();
+  second.wait();
+  first.go();
+  live::Result result = tool.finish(), none = nobody.stop();
+  REQUIRE(result.histograms().size() == 1);
+  CHECK(result.histograms()[0]["count"] == 100);
+  CHECK(none.status == 0);
+  CHECK(none.histograms().empty());
+  CHECK(live::run("funclatency", {"--replay", capture}).histograms() == result.histograms());
+}

@@ -62,3 +62,52 @@ TEST_CASE("what is no number is refused") {
     CHECK(result.err.find("▶") != std::string::npos);
   }
 }
+
+TEST_CASE("each place's value has its own sign") {
+  NEEDS("root");
+  std::string marks = test::trigger_path("marks");
+  live::Result result =
+      live::trace("hist", {"uprobe:" + steps() + ":steps", "(u32)arg0", "usdt:" + marks + ":test:values", "arg2"},
+                  {"/bin/sh", "-c", steps() + " 4; " + marks + " 3"});
+  INFO(result.out << result.err);
+  auto below = result.histograms({{"sign", "negative"}}), above = result.histograms({{"sign", "positive"}});
+  REQUIRE((below.size() == 1 && above.size() == 1));
+  CHECK(below[0]["count"] == 3);
+  CHECK(below[0]["sum"] == 30000000003);
+  CHECK(above[0]["sum"] == 6);
+  // As it is shown: the lower half of -1, -10000000001 and -20000000001.
+  result = live::trace("hist", {"usdt:" + marks + ":test:values", "/arg0 == 0/", "(u32)arg2:d"},
+                       live::trigger("marks", {"3"}));
+  REQUIRE(result.histograms({{"sign", "negative"}}).size() == 1);
+  CHECK(result.histograms()[0]["sum"] == 1);
+}
+
+TEST_CASE("the value is a number at every place, not at the last alone") {
+  NEEDS("root");
+  live::Result result = live::run("hist", {"rawtracepoint:module_*", "arg0", "-d", "1ms"});
+  if (result.err.find("no tracepoint") != std::string::npos) SKIP_CASE("this kernel loads no modules");
+  INFO(result.err);
+  CHECK(result.status == 64);
+  CHECK(result.err.find("it is none at rawtracepoint:module_request") != std::string::npos);
+}
+
+TEST_CASE("filters of processes and names measure whom they name, and nobody else; a run is recorded and replayed") {
+  NEEDS("root");
+  std::string probe = "uprobe:" + steps() + ":steps";
+  test::TemporaryDirectory folder;
+  std::string capture = folder.path() + "/capture";
+  live::Process first(live::trigger("steps", {"100", "wait"})), second(live::trigger("steps", {"100", "wait"}));
+  first.says();
+  second.says();
+  live::Tool tool("hist", {probe, "(u32)arg0", "-p", first.number(), "--record", capture}),
+      nobody("hist", {probe, "(u32)arg0", "--comm", "other"});
+  second.go();
+  second.wait();
+  first.go();
+  live::Result result = tool.finish(), none = nobody.stop();
+  REQUIRE(result.histograms().size() == 1);
+  CHECK(result.histograms()[0]["count"] == 100);
+  CHECK(none.status == 0);
+  CHECK(none.histograms().empty());
+  CHECK(live::run("hist", {"--replay", capture}).histograms() == result.histograms());
+}

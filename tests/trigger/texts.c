@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// texts N [wait]: calls its own look_up(0, TEXT) N times with "a known text", twice with one that is too long, and once
-// with one that would act on a terminal; with `wait` only after a byte of its standard input.
+// texts N [wait]: calls its own look_up(0, TEXT) N times with "a known text", once with 199 bytes, once with the first
+// 119 of them, and once with what would act on a terminal; with `wait` only after a byte of its standard input.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 	for (long i = argc > 1 ? atol(argv[1]) : 0; i > 0; i--)
 		look_up(0, "a known text");
 	look_up(0, large);
+	large[119] = 0;
 	look_up(0, large);
 	look_up(0, "\033[31mred");
 	return 0;

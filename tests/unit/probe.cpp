@@ -288,3 +288,54 @@ TEST_CASE("the probes of a program are read from its notes") {
   CHECK(probes[2].arguments[1].bits == 8);
   CHECK(elf.bytes_at(probes[1].address, 1) == "\x90");
 }
+
+TEST_CASE("one filter of many places is one plan, and a string one glob") {
+  kit::FetchPlans plans;
+  auto resolve = [](const kit::Expression&) -> std::optional<kit::Fetched> { return kit::Fetched{.text = true}; };
+  auto probe = kit::parse_probes({"kprobe:f", "/arg0 == \"text*\" || arg0 == \"text*\"/", "arg0"}).at(0);
+  for (int i = 0; i < 300; i++) CHECK(plans.share(probe, resolve, {}, nullptr, 0) == 0);
+  CHECK(plans.count() == 1);
+  auto other = kit::parse_probes({"kprobe:f", "/arg0 == \"other*\"/", "arg0"}).at(0);
+  CHECK(plans.share(other, resolve, {}, nullptr, 0) == 1);
+}
+
+TEST_CASE("numbers without a sign are not compared with what they cannot be") {
+  auto refusal_of = [](const std::string& filter, int bits, bool has_sign) -> std::string {
+    kit::FetchPlans plans;
+    kit::Fetched value{.bits = bits, .is_signed = has_sign};
+    try {
+      plans.add(kit::parse_probes({"kprobe:f", filter}).at(0),
+                [&](const kit::Expression&) { return std::optional(value); }, {});
+    } catch (const kit::Failure& failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  for (const char* never : {"/a < 0/", "/a >= 0/", "/!(a < 0)/", "/0 > a/", "/a == -1/", "/a > -5/"}) {
+    INFO(never);
+    CHECK(refusal_of(never, 64, false).find("cast it: (long)a") != std::string::npos);
+    CHECK(refusal_of(never, 64, true).empty());
+    CHECK(refusal_of(never, 32, true).empty());
+  }
+  // As C has it: the same bits.
+  CHECK(refusal_of("/a == -1/", 32, false).empty());
+  CHECK(refusal_of("/a < 0/", 32, false).find("cast it: (int)a") != std::string::npos);
+  for (const char* text : {"/a == \"x\"/", "a:str", "a:buf(4)"}) {
+    CHECK(refusal_of(text, 32, false).find("a number") != std::string::npos);
+    CHECK(refusal_of(text, 64, false).empty());
+  }
+}
+
+TEST_CASE("what makes a first value negative is a flag of its plan") {
+  auto flags = [](const std::string& words, bool has_sign) {
+    kit::FetchPlans plans;
+    kit::Fetched value{.bits = 32, .is_signed = has_sign};
+    plans.add(kit::parse_probes({"kprobe:f " + words}).at(0),
+              [&](const kit::Expression&) { return std::optional(value); }, {});
+    return plans.plan(0).flags;
+  };
+  CHECK(flags("a", true) == FETCH_SIGNED);
+  CHECK(flags("a", false) == 0);
+  CHECK(flags("a:d", false) == FETCH_SIGNED);
+  CHECK(flags("a:u b", true) == 0);
+}

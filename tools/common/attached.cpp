@@ -6,7 +6,9 @@
 #include <sys/syscall.h>
 
 #include <cstring>
+#include <filesystem>
 
+#include "kit/kernel.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
 #include "places.hpp"
@@ -33,6 +35,7 @@ struct LinkCreate {
 };
 constexpr std::uint32_t attach_perf_event = 41, attach_kprobe_multi = 42, attach_uprobe_multi = 48;
 constexpr std::uint32_t multi_returns = 1;
+constexpr int not_supported = 524;  // ENOTSUPP, which the kernel lets out and no header names
 
 Fd make_link(const LinkCreate& link) {
   return Fd(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
@@ -82,7 +85,7 @@ bool has_uprobe_multi() {
   return has;
 }
 
-void Attached::refuse(const Attachment& attachment, int error) const {
+void Attached::refuse(const Attachment& attachment, int error) {
   std::string why = cat("cannot probe ", attachment.shown, ": ", error_text(error));
   bool inside = error == EILSEQ || error == EINVAL;
   if (attachment.offset && inside && attachment.probe)
@@ -94,7 +97,29 @@ void Attached::refuse(const Attachment& attachment, int error) const {
     throw Failure(Exit::denied, cat("needs ", missing, ", or root"));
   if (error == ENOENT && attachment.event.type == PERF_TYPE_HARDWARE) why += "; this machine lacks that event";
   if (error == EOPNOTSUPP && attachment.event.type == PERF_TYPE_HARDWARE) why += "; this machine lacks that event";
+  if (error == not_supported)
+    why = cat("cannot probe ", attachment.shown, ": it begins with an instruction that the kernel cannot probe");
   throw Failure(Exit::unsupported, why);
+}
+
+Verdict Attached::can_add(const Attachment& attachment) {
+  Verdict yes{.yes = true, .denied = false, .lacks = {}, .why = {}, .target = {}};
+  std::string_view name = attachment.program;
+  // hit_fentry, "fentry:vfs_read".
+  std::string function = attachment.shown.substr(attachment.shown.find(':') + 1);
+  if (name == "hit_fentry") return running_kernel()->can_attach({HookKind::fentry, function});
+  if (name == "hit_fexit") return running_kernel()->can_attach({HookKind::fexit, function});
+  if (name == "hit_raw" && !attachment.target.empty())
+    return running_kernel()->can_attach({HookKind::raw_tp, attachment.target});
+  // Closing a tracepoint's event waits for every CPU.
+  if (name != "hit_perf_event") return running_kernel()->can_attach({HookKind::placed, attachment.shown});
+  try {
+    open_event(attachment, attachment.cpus.empty() ? -1 : attachment.cpus[0], -1);
+  } catch (const Failure& failure) {
+    yes = {.yes = false, .denied = failure.code() == Exit::denied, .lacks = {}, .why = failure.what(), .target = {}};
+    if (yes.denied) yes.lacks = missing_capabilities();
+  }
+  return yes;
 }
 
 bool needs_copies(std::string_view program) {
@@ -104,8 +129,8 @@ bool needs_copies(std::string_view program) {
 void Attached::add(bpf_program* program, const Attachment& attachment) {
   std::string_view name = attachment.program;
   int fd = bpf_program__fd(program);
-  // The first copy is what libbpf has loaded.
-  if (bool first = used_.insert(program).second; !first && needs_copies(name)) {
+  // The first copy is what libbpf has loaded. Of events that threads inherit the kernel forgets the cookie.
+  if (bool first = used_.insert(program).second; attachment.threads || (!first && needs_copies(name))) {
     Fd copy(load_copy(program, {.cookie = attachment.cookie, .type_id = attachment.type_id}));
     if (!copy) refuse(attachment, errno);
     fd = copy.get();
@@ -113,8 +138,9 @@ void Attached::add(bpf_program* program, const Attachment& attachment) {
   }
   if (name == "hit_raw" || name == "hit_fentry" || name == "hit_fexit") return add_raw(fd, attachment);
   if (name == "hit_kprobe_multi" || name == "hit_uprobe_multi") return add_multi(fd, attachment);
-  if (attachment.cpus.empty()) add_event(fd, attachment, -1);
-  for (int cpu : attachment.cpus) add_event(fd, attachment, cpu);
+  if (attachment.threads) return add_threads(fd, attachment);
+  if (attachment.cpus.empty()) add_event(fd, attachment, -1, -1);
+  for (int cpu : attachment.cpus) add_event(fd, attachment, cpu, -1);
 }
 
 void Attached::detach() {
@@ -129,14 +155,35 @@ Count Attached::skipped() const {
   return sum;
 }
 
-void Attached::add_event(int program, const Attachment& attachment, int cpu) {
+// Each once: those that are made later inherit it.
+void Attached::add_threads(int program, const Attachment& attachment) {
+  std::error_code none;
+  std::size_t before = links_.size();
+  for (const auto& entry : std::filesystem::directory_iterator(cat("/proc/", *attachment.pid, "/task"), none)) {
+    auto thread = parse_number(entry.path().filename().native());
+    if (!thread) continue;
+    try {
+      add_event(program, attachment, -1, static_cast<int>(*thread));
+    } catch (const Failure&) {
+      if (std::filesystem::exists(entry.path(), none)) throw;  // else it has ended
+    }
+  }
+  if (links_.size() == before) throw Failure(Exit::usage, cat("process ", *attachment.pid, " has ended"));
+}
+
+Fd Attached::open_event(const Attachment& attachment, int cpu, int thread) {
   perf_event_attr event = attachment.event;
   event.size = sizeof event;
   if (!attachment.path.empty()) event.config1 = reinterpret_cast<std::uint64_t>(attachment.path.c_str());
-  int pid = attachment.pid ? static_cast<int>(*attachment.pid) : -1;
+  int pid = thread >= 0 ? thread : attachment.pid ? static_cast<int>(*attachment.pid) : -1;
   if (cpu < 0 && pid < 0) cpu = online_cpus().at(0);
   Fd fd(static_cast<int>(syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!fd) refuse(attachment, errno);
+  return fd;
+}
+
+void Attached::add_event(int program, const Attachment& attachment, int cpu, int thread) {
+  Fd fd = open_event(attachment, cpu, thread);
   if (has_cookies()) {
     LinkCreate link{};
     link.program = static_cast<std::uint32_t>(program);

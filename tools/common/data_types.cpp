@@ -7,11 +7,11 @@
 
 #include "kit/handle.hpp"
 #include "kit/text.hpp"
+#include "loader.hpp"
 
 namespace kit {
 namespace {
 
-constexpr const char* kernel_path = "/sys/kernel/btf/vmlinux";
 constexpr int deepest_layout = 4;
 constexpr std::size_t most_fields = 64;
 
@@ -90,9 +90,9 @@ DataFunction function_of(const btf* types, std::uint32_t id, const btf_type* pro
 }  // namespace
 
 const btf* kernel_data_types() {
-  static const Btf types(btf__parse(kernel_path, nullptr));
+  static const Btf types(btf__parse(kernel_types_file().c_str(), nullptr));
   if (!types)
-    throw Failure(Exit::unsupported, cat("the kernel offers no types: ", kernel_path, ": ", error_text(errno),
+    throw Failure(Exit::unsupported, cat("the kernel offers no types: ", kernel_types_file(), ": ", error_text(errno),
                                          " (CONFIG_DEBUG_INFO_BTF)"));
   return types.get();
 }
@@ -245,6 +245,21 @@ std::string structure_layout(const btf* types, std::uint32_t type) {
   Layout layout(types);
   layout.add(type, "", 0, 0, 0);
   return layout.text;
+}
+
+std::uint32_t parameter_slot(const DataFunction& function, std::size_t number) {
+  std::uint32_t slot = 0;
+  for (std::size_t i = 0; i < std::min(number, function.parameters.size()); i++)
+    slot += std::max(1u, (data_size(function.types, function.parameters[i].type) + 7) / 8);
+  return slot;
+}
+
+bool is_moved(const DataFunction& function, std::size_t number) {
+  return std::any_of(function.parameters.begin(), function.parameters.begin() + static_cast<std::ptrdiff_t>(number),
+                     [&](const DataFunction::Parameter& one) {
+                       std::uint32_t size = data_size(function.types, one.type);
+                       return size > 8 || size == 0;
+                     });
 }
 
 std::optional<DataFunction> data_function(std::string_view name) {

@@ -61,6 +61,12 @@ struct DataFunction {
   std::vector<Parameter> parameters;
   std::uint32_t returns = 0;  // 0: nothing
 };
+// Where a typed program finds a parameter, or behind the last the result: in words of 8 bytes, of which one that is
+// handed over by value may take two.
+std::uint32_t parameter_slot(const DataFunction& function, std::size_t number);
+// Whether a parameter's register, or place on the stack, cannot be told by its number: one before it is larger than a
+// register, or nothing at all.
+bool is_moved(const DataFunction& function, std::size_t number);
 std::optional<DataFunction> data_function(std::string_view name);
 // The arguments of a tracepoint as its raw programs get them.
 std::optional<DataFunction> data_tracepoint(std::string_view name);

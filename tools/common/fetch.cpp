@@ -88,6 +88,7 @@ class PlanBuilder {
     for (std::size_t i = 0, value = 0; i < steps_.size() && value < FETCH_VALUES; i++)
       if (steps_[i].op >= FETCH_SHOW) plan.shows[value++] = static_cast<__u8>(i);
     plans_.strings_ = std::max(plans_.strings_, strings_);
+    if (has_sign_) plan.flags |= FETCH_SIGNED;
     return plan;
   }
 
@@ -221,14 +222,21 @@ class PlanBuilder {
     if (expression.number >= most) refuse_probe(probe_, expression.at, cat("there are ", most, " elements, from 0 on"));
     std::uint64_t at = expression.number * size;
     if (expression.number > INT32_MAX || at > INT32_MAX) refuse_probe(probe_, expression.at, "that is too far");
+    if (std::exchange(value.counted, false)) require_size(value, at + size);
     value.offset += static_cast<std::int64_t>(at);
     value.place = true;
     return value;
   }
 
+  // Of an array whose size is in its first step's value: unread, where it has fewer bytes.
+  static void require_size(Fetched& value, std::uint64_t bytes) {
+    value.steps.insert(value.steps.begin() + 1, make_step(FETCH_AT_LEAST, 0, 0, false, bytes << 16));
+  }
+
   Fetched cast(const Expression& expression) {
     Fetched value = resolved(expression.of[0]);
-    value.text = value.duration = false;
+    value.text = value.duration = value.address = value.counted = false;
+    value.names.clear();
     if (NumberType number = number_type(expression.text); number.bits) {
       value.types = nullptr;
       value.bits = number.bits;
@@ -323,11 +331,22 @@ class PlanBuilder {
     if (with.kind != Expression::Kind::number) refuse_probe(probe_, with.at, "compare with a number or a \"string\"");
     if (fetched.comm) refuse_probe(probe_, with.at, "comm is compared with a \"string\"");
     if (is_large(fetched)) refuse_probe(probe_, name.at, "a whole structure is not compared; name a member of it");
-    // As the value is: a number that it can never have would always, or never, match.
-    std::uint64_t number = with.number;
-    if (fetched.bits < 64 && !fetched.is_signed && with.text.starts_with('-'))
-      number &= (std::uint64_t{1} << fetched.bits) - 1;
-    steps_.push_back(make_step(FETCH_COMPARE, swapped ? mirrored(sign) : sign, 0, fetched.is_signed, number));
+    if (swapped) sign = mirrored(sign);
+    steps_.push_back(make_step(FETCH_COMPARE, sign, 0, fetched.is_signed, compared(fetched, sign, with, name)));
+  }
+
+  // The number, as the value is: one that it can never have would always, or never, match.
+  std::uint64_t compared(const Fetched& fetched, fetch_compare sign, const Expression& with,
+                         const Expression& name) const {
+    bool negative = with.text.starts_with('-'), narrow = fetched.bits < 64;
+    if (fetched.is_signed) return with.number;
+    bool decided = with.number == 0 && (sign == FETCH_LESS || sign == FETCH_MORE_EQUAL);
+    if (decided || (negative && (!narrow || (sign != FETCH_EQUAL && sign != FETCH_UNEQUAL))))
+      refuse_probe(probe_, name.at,
+                   cat("it has no sign here, and so is never below 0; cast it: (", narrow ? "int)" : "long)",
+                       name.kind == Expression::Kind::name ? name.text : "...",
+                       narrow ? "" : ", or (int) if that is what it is"));
+    return negative ? with.number & ((std::uint64_t{1} << fetched.bits) - 1) : with.number;
   }
 
   // A word that is the same at each hit of this place.
@@ -352,21 +371,36 @@ class PlanBuilder {
     glob.stars = machine.stars;
     glob.starts = machine.starts;
     glob.ends = machine.ends;
-    if (plans_.globs_.size() > 255) refuse_probe(probe_, with.at, "a run compares with 256 strings at most");
-    if (!fetched.comm && fetched.types && !is_pointer(fetched) && !is_large(fetched))
-      refuse_probe(probe_, at, "a number is compared with a number");
+    if (!fetched.comm && is_only_number(fetched)) refuse_probe(probe_, at, "a number is compared with a number");
+    auto& globs = plans_.globs_;
+    auto number = std::find_if(globs.begin(), globs.end(),
+                               [&](const fetch_glob& one) { return std::memcmp(&one, &glob, sizeof glob) == 0; }) -
+                  globs.begin();
+    if (number > 255) refuse_probe(probe_, with.at, "a run compares with 256 strings at most");
+    if (static_cast<std::size_t>(number) == globs.size()) globs.push_back(glob);
     auto verb = fetched.comm ? FETCH_MATCH_COMM : fetched.kernel ? FETCH_MATCH_KERNEL : FETCH_MATCH_USER;
-    steps_.push_back(make_step(verb, static_cast<unsigned>(plans_.globs_.size()), 0, sign == FETCH_UNEQUAL));
-    plans_.globs_.push_back(glob);
+    steps_.push_back(make_step(verb, static_cast<unsigned>(number), 0, sign == FETCH_UNEQUAL));
+  }
+
+  // Too small for an address, where a string could be.
+  static bool is_only_number(const Fetched& fetched) {
+    if (fetched.text || fetched.address || is_pointer(fetched) || is_large(fetched)) return false;
+    return fetched.bits < 64;
   }
 
   void show(const ShownExpression& shown, unsigned index) {
     Fetched fetched = resolved(shown.expression);
-    if (fetched.comm) refuse_probe(probe_, shown.expression.at, "comm is shown with every row; ask for it in filters");
+    if (fetched.comm) refuse_probe(probe_, shown.expression.at, "comm is compared, in filters, and is no value");
     ShownValue value = how_shown(shown, fetched);
-    steps_.insert(steps_.end(), fetched.steps.begin(), fetched.steps.end());
-    bool kernel = fetched.kernel;
     std::uint32_t bytes = bytes_of(shown, fetched, value);
+    if (fetched.counted && bytes) require_size(fetched, bytes);
+    steps_.insert(steps_.end(), fetched.steps.begin(), fetched.steps.end());
+    // As it is shown it is counted: the same number whichever way it is read.
+    bool as_number = value.how == 'd' || value.how == 'u' || value.how == 'x';
+    if (as_number && fetched.bits < 64 && fetched.is_signed != (value.how == 'd'))
+      steps_.push_back(make_step(FETCH_CAST, 0, static_cast<unsigned>(fetched.bits), value.how == 'd'));
+    has_sign_ |= index == 0 && value.how == 'd';
+    bool kernel = fetched.kernel;
     if (value.how == 's') {
       steps_.push_back(make_step(kernel ? FETCH_SHOW_STRING_KERNEL : FETCH_SHOW_STRING_USER, index));
       strings_++;
@@ -383,6 +417,9 @@ class PlanBuilder {
   // How many bytes are shown of what is no number and no string.
   std::uint32_t bytes_of(const ShownExpression& shown, const Fetched& fetched, const ShownValue& value) const {
     if (value.how == 'b') return shown.format.size;
+    if (fetched.counted && value.how == 't')
+      refuse_probe(probe_, shown.expression.at,
+                   cat("each hit has another number of elements; name one, ", shown.text, "[0], or show :buf(N)"));
     std::uint32_t size = is_large(fetched) && fetched.types
                              ? data_size(fetched.types, fetched.type)
                              : fetched.elements * static_cast<std::uint32_t>(fetched.bits) / 8;
@@ -422,12 +459,14 @@ class PlanBuilder {
   ShownValue how_shown(const ShownExpression& shown, const Fetched& fetched) const {
     using Kind = Format::Kind;
     ShownValue value{.name = shown.text, .how = own_format(fetched), .bits = fetched.bits, .more = fetched.names};
+    if (fetched.is_constant && shown.format.kind != Kind::automatic && shown.format.kind != Kind::string)
+      refuse_probe(probe_, shown.expression.at, "a word has no other format");
     switch (shown.format.kind) {
       case Kind::automatic: break;
       case Kind::signed_number: value.how = 'd'; break;
       case Kind::number: value.how = 'u'; break;
       case Kind::hex: value.how = 'x'; break;
-      case Kind::string: value.how = 's'; break;
+      case Kind::string: value.how = fetched.is_constant ? 'p' : 's'; break;
       case Kind::bytes: value.how = 'b'; break;
       case Kind::internet: value.how = 'i'; break;
       case Kind::symbol: value.how = 'y'; break;
@@ -441,6 +480,8 @@ class PlanBuilder {
     if (value.how == 'p') value.more = fetched.constant;
     if (value.how == 't')
       value.more = fetched.types ? structure_layout(fetched.types, fetched.type) : element_layout(fetched);
+    if ((value.how == 's' || value.how == 'b') && is_only_number(fetched))
+      refuse_probe(probe_, shown.expression.at, "a number is no address of a string or of bytes");
     bool number = value.how == 'd' || value.how == 'u' || value.how == 'x' || value.how == 'f';
     if (number && is_large(fetched))
       refuse_probe(probe_, shown.expression.at, "it is larger than a number; name a member of it, or show :buf(N)");
@@ -454,23 +495,22 @@ class PlanBuilder {
   std::vector<ShownValue>* shown_;
   std::vector<fetch_step> steps_;
   std::uint32_t strings_ = 0;
+  bool has_sign_ = false;  // the first value
 };
 
 std::uint32_t FetchPlans::add(const Probe& probe, const Resolve& resolve, const std::vector<std::string>& names,
                               std::vector<ShownValue>* shown, std::uint32_t flags) {
   fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build();
-  plan.flags = flags;
+  plan.flags |= flags;
   plans_.push_back(plan);
   return static_cast<std::uint32_t>(plans_.size() - 1);
 }
 
 std::uint32_t FetchPlans::share(const Probe& probe, const Resolve& resolve, const std::vector<std::string>& names,
                                 std::vector<ShownValue>* shown, std::uint32_t flags) {
-  std::size_t globs = globs_.size();
   fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build();
-  plan.flags = flags;
-  // Of globs there is one for each plan: a plan that has any is its own.
-  return globs == globs_.size() ? take(plan) : (plans_.push_back(plan), static_cast<std::uint32_t>(plans_.size() - 1));
+  plan.flags |= flags;
+  return take(plan);
 }
 
 std::uint32_t FetchPlans::share(std::uint32_t flags) {

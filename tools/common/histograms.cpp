@@ -10,7 +10,6 @@ namespace kit {
 Histograms::Histograms(const Probing& probing, bpf_object* object, bool by_place)
     : probing_(probing), by_place_(by_place) {
   set_knob(object, "value_by_place", by_place);
-  set_knob(object, "value_signed", probing.first_is_signed());
 }
 
 void Histograms::look() {

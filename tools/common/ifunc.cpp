@@ -157,7 +157,11 @@ std::optional<std::uint64_t> chosen_in_new(const Elf& elf, const ElfSymbol& symb
 }  // namespace
 
 UserPlace function_place(const Elf& elf, std::string_view name, std::optional<std::uint32_t> pid) {
-  ElfSymbol symbol = elf.function(name);
+  return function_place(elf, elf.function(name), pid);
+}
+
+UserPlace function_place(const Elf& elf, const ElfSymbol& symbol, std::optional<std::uint32_t> pid) {
+  std::string_view name = symbol.name;
   std::uint64_t address = symbol.address;
   if (symbol.indirect) {
     auto target = pid ? chosen_in(elf, symbol, *pid) : std::nullopt;

@@ -120,7 +120,8 @@ class RunningKernel : public Kernel {
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
       case HookKind::sample: return ask_sampling(hook.target);
-      case HookKind::placed: return is_of_program(hook.target) ? ask_uprobe() : ask_events();
+      case HookKind::placed:
+        return hook.trial ? hook.trial() : is_of_program(hook.target) ? ask_uprobe() : ask_events();
       case HookKind::other: return yes();
     }
     return no("unknown kind");

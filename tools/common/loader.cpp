@@ -196,6 +196,10 @@ void use_types_of(const std::string& file) {
   if (!l.types_path.empty()) KernelTypes::use(l.types_path);
 }
 
+std::string kernel_types_file() {
+  return loading().types_path.empty() ? "/sys/kernel/btf/vmlinux" : loading().types_path;
+}
+
 void require_types() {
   if (!loading().types_path.empty() || kernel_has_types()) return;
   throw Failure(

@@ -14,6 +14,8 @@ namespace kit {
 // Where programs are opened next, their types come from this file (--btf) rather than from the running kernel. If none
 // is named and the kernel offers none, from RELEASE.btf of the directory COREKIT_BTF_DIR, if it is there.
 void use_types_of(const std::string& file);
+// Where the kernel's types are: that file, or what the kernel offers.
+std::string kernel_types_file();
 // Throws where there are no types to be had.
 void require_types();
 

@@ -4,6 +4,7 @@
 
 #include <linux/perf_event.h>
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,7 +29,9 @@ struct Attachment {
   std::string path;         // what event.config1 leads to: a file, a function
   std::vector<int> cpus;
   std::optional<std::uint32_t> pid;
-  bool offset = false;  // it is within a function: the kernel may refuse the place itself
+  bool offset = false;       // it is within a function: the kernel may refuse the place itself
+  bool one_of_many = false;  // of a glob: left out where the kernel refuses it
+  bool threads = false;      // of `pid`: all of its threads
 
   std::string target;         // of hit_raw: a tracepoint's name; empty: it runs once, by itself
   std::uint32_t type_id = 0;  // of hit_fentry and hit_fexit
@@ -43,6 +46,8 @@ struct Attachment {
 class Attached {
  public:
   void add(bpf_program* program, const Attachment& attachment);
+  // Whether the kernel takes it, by trial; of what is costly to try, only whether anything of its kind is taken.
+  static Verdict can_add(const Attachment& attachment);
   // Runs a program that is attached to nothing.
   void run(std::uint64_t cookie) const;
   void detach();
@@ -50,10 +55,12 @@ class Attached {
   Count skipped() const;
 
  private:
-  void add_event(int program, const Attachment& attachment, int cpu);
+  static Fd open_event(const Attachment& attachment, int cpu, int thread);
+  void add_event(int program, const Attachment& attachment, int cpu, int thread);
+  void add_threads(int program, const Attachment& attachment);
   void add_raw(int program, const Attachment& attachment);
   void add_multi(int program, const Attachment& attachment);
-  [[noreturn]] void refuse(const Attachment& attachment, int error) const;
+  [[noreturn]] static void refuse(const Attachment& attachment, int error);
   std::vector<Fd> programs_, links_;
   std::uint64_t missed_ = 0;  // by links that are no longer there
   std::set<const bpf_program*> used_;
@@ -72,6 +79,8 @@ struct UserSpot {
   std::string function;
   std::optional<std::uint32_t> pid;
   bool inside = false;                 // within the function
+  bool narrow = false;                 // of a 32-bit program on a 64-bit kernel
+  bool one_of_many = false;            // a glob found it
   std::vector<std::uint64_t> returns;  // in the file, where they are probed one by one; empty: by the kernel's own way
   std::string no_result, no_latency;   // why they cannot be known there; empty: they are
 };
@@ -87,7 +96,8 @@ class PlaceFinder {
   FetchPlans plans;
   std::vector<ProbePlace> places;
   std::vector<Attachment> attachments;
-  std::vector<std::pair<std::string, std::uint64_t>> once;  // "begin" and "end", with their cookies
+  std::vector<std::pair<std::string, std::uint64_t>> once;    // "begin" and "end", with their cookies
+  std::vector<std::pair<std::string, std::string>> left_out;  // what of a glob cannot be probed, and why
   bool spans = false;
 
  private:
@@ -111,6 +121,8 @@ class PlaceFinder {
   void add_user(const Probe& probe, const UserSpot& user);
   // Makes one attachment of those from `first` on that the kernel takes together (uprobe.multi).
   void join_user(std::size_t first);
+  std::optional<UserPlace> place_of(const Elf& elf, const ElfSymbol& symbol, std::optional<std::uint32_t> pid,
+                                    bool one_of_many);
   void find_usdt(const Probe& probe);
   void find_kprobe(const Probe& probe, bool at_return);
   static Spot kernel_spot(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);
@@ -127,14 +139,16 @@ class PlaceFinder {
   const Settings& settings_;
   const ProbeDemand& demand_;
   bool force_;
-  bool wants_entry_ = false;  // of the last place added
-  std::uint32_t last_plan_ = 0;
-  const Probe* last_probe_ = nullptr;
+  bool wants_entry_ = false;                                           // of the last place added
+  std::map<std::pair<const Probe*, std::string>, std::size_t> known_;  // the last place of a name
 };
 
 // Registers of this machine at the beginning of a call and at its end: bytes into pt_regs.
 std::optional<std::vector<fetch_step>> argument_steps(unsigned number, bool kernel);
 std::vector<fetch_step> result_steps();
+// The same of a 32-bit program (i386): arguments are on the stack, behind the return address.
+std::optional<std::vector<fetch_step>> narrow_argument_steps(unsigned number);
+std::vector<fetch_step> narrow_result_steps();
 // The functions of the kernel that a kprobe takes and that a glob matches.
 std::vector<std::string> traceable_functions(const std::string& glob);
 

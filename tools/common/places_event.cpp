@@ -168,16 +168,22 @@ void PlaceFinder::find_watchpoint(const Probe& probe) {
     refuse_probe(probe, probe.target_at + parts[0].size() + parts[1].size() + 2,
                  "a watchpoint's mode is r, w, rw or x");
   std::uint64_t address = 0;
-  if (parts[0].starts_with("0x"))
-    address = std::strtoull(std::string(parts[0]).c_str(), nullptr, 16);
-  else if (auto found = kernel_address(std::string(parts[0])))
+  if (parts[0].starts_with("0x")) {
+    address = parse_hex(parts[0]).value_or(0);
+    if (address == 0) refuse_probe(probe, probe.target_at, "expected an address: 0x and hexadecimal digits");
+  } else if (auto found = kernel_address(std::string(parts[0]))) {
     address = *found;
+  }
   if (address == 0)
     refuse_probe(probe, probe.target_at, cat("this kernel has no symbol ", parts[0], "; give an address, 0x..."));
   bool user = address >> 63 == 0;
   if (user && settings_.pids.empty())
     refuse_probe(probe, probe.target_at, "an address of a process is watched with -p PID");
-  if (mode == HW_BREAKPOINT_R) mode = HW_BREAKPOINT_RW;  // x86 knows none that only reads
+#ifdef __x86_64__
+  if (mode == HW_BREAKPOINT_R)
+    refuse_probe(probe, probe.target_at + parts[0].size() + parts[1].size() + 2,
+                 "this machine watches no reads alone; rw is reads and writes");
+#endif
   Spot spot{.probe = probe, .name = cat("watchpoint:", probe.target), .function = {}, .resolve = no_names};
   Attachment attachment{.program = "hit_perf_event", .shown = spot.name, .cookie = 0, .probe = &probe};
   attachment.cookie = add(spot);
@@ -193,6 +199,8 @@ void PlaceFinder::find_watchpoint(const Probe& probe) {
   for (std::uint32_t pid : settings_.pids) {
     if (!user) break;
     attachment.pid = pid;
+    attachment.threads = true;
+    attachment.event.inherit = 1;  // by threads that it makes later; children's hits the filter leaves out
     attachments.push_back(attachment);
   }
 }

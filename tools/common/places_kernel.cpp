@@ -66,6 +66,13 @@ Fetched plain_value(std::vector<fetch_step> steps) {
   return value;
 }
 
+Fetched result_value(const DataFunction& function, std::vector<fetch_step> steps) {
+  if (function.returns) return typed_value(function.types, function.returns, std::move(steps));
+  Fetched nothing;
+  nothing.refused = "the function returns nothing";
+  return nothing;
+}
+
 std::optional<std::size_t> parameter_number(const DataFunction& function, std::string_view name) {
   for (std::size_t i = 0; i < function.parameters.size(); i++)
     if (function.parameters[i].name == name) return i;
@@ -140,6 +147,16 @@ std::optional<std::vector<fetch_step>> argument_steps(unsigned number, bool kern
            step_of(kernel ? FETCH_READ_KERNEL : FETCH_READ_USER, behind + return_address, 8)}};
 }
 
+std::optional<std::vector<fetch_step>> narrow_argument_steps(unsigned number) {
+  if (number >= 16) return {};
+  return {{step_of(FETCH_REGISTER, stack_register),
+           step_of(FETCH_READ_USER, static_cast<std::int32_t>(4 * (number + 1)), 4)}};
+}
+
+std::vector<fetch_step> narrow_result_steps() {
+  return {step_of(FETCH_REGISTER, result_register), step_of(FETCH_CAST, 0, 32)};
+}
+
 std::vector<fetch_step> result_steps() { return {step_of(FETCH_REGISTER, result_register)}; }
 
 std::vector<std::string> traceable_functions(const std::string& glob) {
@@ -167,13 +184,7 @@ void PlaceFinder::find_kprobe(const Probe& probe, bool at_return) {
   std::string function = probe.target;
   std::uint64_t offset = 0;
   if (std::size_t plus = function.find('+'); plus != std::string::npos) {
-    auto number = parse_number(function.substr(plus + 1));
-    std::string_view text = std::string_view(function).substr(plus + 1);
-    if (!number && text.starts_with("0x")) {
-      std::uint64_t value = 0;
-      auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), value, 16);
-      if (error == std::errc() && end == text.data() + text.size()) number = value;
-    }
+    auto number = parse_offset(std::string_view(function).substr(plus + 1));
     if (!number) refuse_probe(probe, probe.target_at + plus + 1, "expected an offset, in bytes");
     if (at_return) refuse_probe(probe, probe.target_at + plus, "a return has no offset");
     offset = *number;
@@ -209,8 +220,7 @@ PlaceFinder::Spot PlaceFinder::kernel_spot(const Probe& probe, const std::string
     const auto& type = known();
     auto number = argument_number(expression.text);
     if (expression.text == "retval" && at_return)
-      return type && type->returns ? typed_value(type->types, type->returns, result_steps())
-                                   : plain_value(result_steps());
+      return type ? result_value(*type, result_steps()) : plain_value(result_steps());
     if (!number && type)
       if (auto found = parameter_number(*type, expression.text)) number = static_cast<unsigned>(*found);
     auto steps = number ? argument_steps(*number, true) : std::nullopt;
@@ -218,6 +228,8 @@ PlaceFinder::Spot PlaceFinder::kernel_spot(const Probe& probe, const std::string
     Fetched value = type && *number < type->parameters.size()
                         ? typed_value(type->types, type->parameters[*number].type, *steps)
                         : plain_value(*steps);
+    if (type && *number < type->parameters.size() && is_moved(*type, *number))
+      value.refused = "it is behind a structure that is handed over by value; fentry knows where";
     if (at_return) value.refused = "arguments are gone at the return; probe the entry, or use fexit";
     if (offset) value.refused = "within a function the registers need not hold its arguments any more";
     return value;
@@ -234,6 +246,7 @@ void PlaceFinder::add_kprobe(const Probe& probe, const std::string& function, st
   attachment.event.config2 = offset;
   attachment.path = function;
   attachment.offset = offset > 0;
+  attachment.one_of_many = is_glob(probe.target);
   if (wants_entry_) {
     Attachment entry = attachment;
     entry.cookie = entry_cookie(attachment.cookie, plans.share(FETCH_ENTRY));
@@ -269,12 +282,11 @@ void PlaceFinder::find_typed(const Probe& probe, bool at_return) {
     spot.names = parameter_names(type);
     if (at_return) spot.names.insert(spot.names.begin(), {"retval", "latency"});
     spot.resolve = [&](const Expression& expression) -> std::optional<Fetched> {
-      auto argument = [](std::size_t number) {
-        return std::vector{step_of(FETCH_REGISTER, static_cast<std::int32_t>(number * 8))};
+      auto argument = [&](std::size_t number) {
+        return std::vector{step_of(FETCH_REGISTER, static_cast<std::int32_t>(parameter_slot(*type, number) * 8))};
       };
       std::size_t count = type->parameters.size();
-      if (expression.text == "retval" && at_return)
-        return type->returns ? typed_value(type->types, type->returns, argument(count)) : plain_value(argument(count));
+      if (expression.text == "retval" && at_return) return result_value(*type, argument(count));
       auto number = argument_number(expression.text);
       if (!number)
         if (auto found = parameter_number(*type, expression.text)) number = static_cast<unsigned>(*found);
@@ -366,6 +378,18 @@ std::string printed_names(const std::string& format, const std::string& field) {
   return names;
 }
 
+// Of "__data_loc unsigned long[]": as many as this hit has.
+void set_elements(const Field& field, Fetched& value) {
+  std::string_view type = std::string_view(field.type).substr(field.type.find(' ') + 1);
+  NumberType number;
+  if (type.ends_with("[]")) number = number_type(type.substr(0, type.size() - 2));
+  if (!number.bits) value.refused = cat("a ", type, " is not supported");
+  value.bits = number.bits;
+  value.is_signed = number.is_signed;
+  value.elements = UINT32_MAX;
+  value.counted = true;
+}
+
 Fetched field_value(const Field& field, const std::string& format, bool user_addresses) {
   Fetched value;
   auto offset = static_cast<std::int32_t>(field.offset);
@@ -374,6 +398,7 @@ Fetched field_value(const Field& field, const std::string& format, bool user_add
   if (field.moved) {
     value.kernel = true;
     value.text = chars;
+    if (!chars) set_elements(field, value);
     value.steps = {step_of(FETCH_CONTEXT, offset, 4), step_of(FETCH_CAST, 0, 16)};
     fetch_step base = step_of(FETCH_ADD, 0);
     base.number = field.relative ? field.offset + field.size : 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Places in programs and libraries: uprobe, uretprobe and usdt.
 #include <cxxabi.h>
+#include <elf.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 #include "kit/elf.hpp"
 #include "kit/ifunc.hpp"
@@ -37,20 +39,24 @@ std::string plain_name(std::string_view mangled) {
 }
 
 struct UserFunction {
-  std::string name, shown;  // the symbol's, and as a user knows it
+  ElfSymbol symbol;
+  std::string shown;  // as a user knows it
 };
 
+// One for each address: constructors and destructors have several names there (C1 and C2, D1 and D2), and several
+// static functions may have one.
 std::vector<UserFunction> functions_of(const Elf& elf, const std::string& glob) {
   std::vector<UserFunction> found;
+  std::set<std::uint64_t> seen;
   for (const ElfSymbol& symbol : elf.functions(glob))
-    found.push_back({std::string(symbol.name), std::string(symbol.name)});
+    if (seen.insert(symbol.address).second) found.push_back({symbol, std::string(symbol.name)});
   if (!found.empty() && glob.find("::") == glob.npos) return found;
   elf.each_symbol([&](const ElfSymbol& symbol) {
-    if (!symbol.function || !symbol.defined) return;
+    if (!symbol.function || !symbol.defined || seen.contains(symbol.address)) return;
     std::string name = plain_name(symbol.name);
-    bool known =
-        std::any_of(found.begin(), found.end(), [&](const UserFunction& one) { return one.name == symbol.name; });
-    if (!name.empty() && !known && glob_matches(glob, name)) found.push_back({std::string(symbol.name), name});
+    if (name.empty() || !glob_matches(glob, name)) return;
+    seen.insert(symbol.address);
+    found.push_back({symbol, name});
   });
   return found;
 }
@@ -66,6 +72,8 @@ std::vector<UserFunction> functions_of(const Elf& elf, const std::string& glob) 
                cat(elf.shown(), " has no function ", wanted, suggestion(wanted, names),
                    elf.stripped() ? "; it is stripped: give an address, 0x..." : ""));
 }
+
+std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // FILE:REST; the file's name may not be empty.
 std::pair<std::string, std::string> split_target(const Probe& probe, const char* form) {
@@ -133,18 +141,9 @@ void check_place(const Probe& probe, std::size_t at, const Elf& elf, std::uint64
                      "would be broken"));
 }
 
-std::optional<std::uint64_t> parse_hex(std::string_view text) {
-  std::uint64_t value = 0;
-  if (!text.starts_with("0x")) return {};
-  auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), value, 16);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
-void find_inside(const Probe& probe, const Elf& elf, const std::string& function, std::uint64_t offset,
-                 UserSpot& user) {
-  ElfSymbol symbol = elf.function(function);
+void find_inside(const Probe& probe, const Elf& elf, const ElfSymbol& symbol, std::uint64_t offset, UserSpot& user) {
   if (symbol.size && offset >= symbol.size)
-    refuse_probe(probe, probe.target_at, cat("an offset into ", function, " is below ", symbol.size));
+    refuse_probe(probe, probe.target_at, cat("an offset into ", user.function, " is below ", symbol.size));
   user.place.offset += offset;
   user.inside = true;
   if (auto address = elf.address_of(user.place.offset)) check_place(probe, probe.target_at, elf, *address);
@@ -160,8 +159,7 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
   std::uint64_t offset = 0;
   std::size_t plus = function.rfind('+');
   if (plus != std::string::npos && plus > 0 && function.find("operator") == std::string::npos) {
-    auto number = function.compare(plus + 1, 2, "0x") == 0 ? parse_hex(function.substr(plus + 1))
-                                                           : parse_number(function.substr(plus + 1));
+    auto number = parse_offset(std::string_view(function).substr(plus + 1));
     if (!number) refuse_probe(probe, at + plus + 1, "expected an offset, in bytes");
     if (at_return) refuse_probe(probe, at + plus, "a return has no offset");
     offset = *number;
@@ -171,6 +169,8 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
   for (auto pid : processes) {
     Elf elf = file_of(probe, file, pid);
     UserSpot user{.place = {}, .function = function, .pid = pid};
+    user.narrow = elf.machine() == EM_386;
+    user.one_of_many = is_glob(function);
     if (auto address = parse_hex(function)) {
       auto in_file = elf.offset_of(*address + offset);
       if (at_return) refuse_probe(probe, at, "a return is probed by its function's name");
@@ -182,16 +182,21 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
       continue;
     }
     auto functions = functions_of(elf, function);
+    std::size_t before = attachments.size();
     if (functions.empty()) refuse_function(probe, at, elf, function);
     for (const UserFunction& one : functions) {
+      auto place = place_of(elf, one.symbol, pid, user.one_of_many);
+      if (!place) continue;
       UserSpot found = user;
-      found.place = function_place(elf, one.name, pid);
+      found.place = *place;
       found.function = one.shown;
       if (at_return) find_returns(probe, at, elf, force_, found);
-      if (offset) find_inside(probe, elf, one.name, offset, found);
+      if (offset) find_inside(probe, elf, one.symbol, offset, found);
       found.place.name = offset ? cat(one.shown, '+', offset) : one.shown;
       add_user(probe, found);
     }
+    if (attachments.size() == before)
+      refuse_probe(probe, at, cat("no function that matches can be probed: ", left_out.back().second));
   }
   join_user(first);
 }
@@ -199,27 +204,31 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
 void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   const UserPlace& place = user.place;
   bool at_return = place.at_return || !user.returns.empty();
-  std::string file = place.shown.substr(place.shown.rfind('/') + 1);
-  Spot spot{.probe = probe, .name = cat(probe.kind, ':', file, ':', place.name), .function = user.function};
+  Spot spot{
+      .probe = probe, .name = cat(probe.kind, ':', file_name(place.shown), ':', place.name), .function = user.function};
   spot.at_return = at_return;
   spot.no_latency = user.no_latency;
   // Of a uretprobe alone: at the instruction that returns the address is still there.
-  spot.flags = place.at_return ? FETCH_POPPED : 0;
+  if (place.at_return) spot.flags |= FETCH_POPPED;
+  if (user.narrow) spot.flags |= FETCH_NARROW;
   spot.names =
       at_return ? std::vector<std::string>{"retval", "latency"} : std::vector<std::string>{"arg0", "arg1", "arg2"};
   spot.resolve = [&](const Expression& expression) -> std::optional<Fetched> {
     Fetched value;
     if (auto number = argument_number(expression.text)) {
-      auto steps = argument_steps(*number, false);
+      auto steps = user.narrow ? narrow_argument_steps(*number) : argument_steps(*number, false);
       if (!steps) return {};
       value.steps = *steps;
       if (at_return) value.refused = "arguments are gone at the return; probe the entry";
       if (user.inside) value.refused = "within a function the registers need not hold its arguments any more";
-      return value;
+    } else if (expression.text == "retval" && at_return) {
+      value.steps = user.narrow ? narrow_result_steps() : result_steps();
+      value.refused = user.no_result;
+    } else {
+      return {};
     }
-    if (expression.text != "retval" || !at_return) return {};
-    value.steps = result_steps();
-    value.refused = user.no_result;
+    value.bits = user.narrow ? 32 : 64;
+    value.address = true;
     return value;
   };
   Attachment attachment{.program = "hit_probe", .shown = spot.name, .cookie = 0, .probe = &probe};
@@ -228,9 +237,10 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   attachment.path = place.path;
   attachment.pid = user.pid;
   attachment.offset = user.inside;
+  attachment.one_of_many = user.one_of_many;
   if (wants_entry_) {
     Attachment entry = attachment;
-    entry.cookie = entry_cookie(attachment.cookie, plans.share(FETCH_ENTRY));
+    entry.cookie = entry_cookie(attachment.cookie, plans.share(FETCH_ENTRY | (spot.flags & FETCH_NARROW)));
     entry.event.config &= ~1ull;
     attachments.push_back(entry);
   }
@@ -261,11 +271,25 @@ void PlaceFinder::join_user(std::size_t first) {
     if (same == attachments.end()) {
       Attachment many{.program = "hit_uprobe_multi", .shown = one.shown, .cookie = 0, .probe = one.probe};
       many.path = one.path;
+      many.one_of_many = one.one_of_many;
       many.at_return = at_return;
       same = attachments.insert(same, std::move(many));
     }
+    same->functions.push_back(one.shown);
     same->offsets.push_back(one.event.config2);
     same->cookies.push_back(one.cookie);
+  }
+}
+
+// Of one that is chosen when programs start nobody may know which it is: among many, it is left out.
+std::optional<UserPlace> PlaceFinder::place_of(const Elf& elf, const ElfSymbol& symbol,
+                                               std::optional<std::uint32_t> pid, bool one_of_many) {
+  try {
+    return function_place(elf, symbol, pid);
+  } catch (const Failure& failure) {
+    if (!one_of_many) throw;
+    left_out.emplace_back(cat(file_name(elf.shown()), ':', symbol.name), "nobody tells which function it is (IFUNC)");
+    return {};
   }
 }
 
@@ -273,10 +297,9 @@ void PlaceFinder::find_usdt(const Probe& probe) {
   std::vector<Probe> one = {probe};
   UsdtSearch search(one, settings_);
   search.each([&](const UsdtProbe& found, const Elf& elf, std::optional<std::uint32_t> pid) {
-    Spot spot{
-        .probe = probe,
-        .name = cat("usdt:", elf.shown().substr(elf.shown().rfind('/') + 1), ':', found.provider, ':', found.name),
-        .function = {}};
+    Spot spot{.probe = probe,
+              .name = cat("usdt:", file_name(elf.shown()), ':', found.provider, ':', found.name),
+              .function = {}};
     spot.names = usdt_argument_names(found);
     spot.resolve = [&](const Expression& expression) { return usdt_argument(probe, found, expression); };
     Attachment attachment{.program = "hit_probe", .shown = spot.name, .cookie = 0, .probe = &probe};

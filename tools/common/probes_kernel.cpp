@@ -14,21 +14,20 @@
 #include "kit/kernel.hpp"
 #include "kit/probes.hpp"
 #include "kit/text.hpp"
+#include "loader.hpp"
 #include "tracefs.hpp"
 
 namespace kit {
 namespace {
-
-constexpr const char* kernel_types = "/sys/kernel/btf/vmlinux";
 
 bool by_name(const ListedProbe& a, const ListedProbe& b) {
   return std::tie(a.name, a.place) < std::tie(b.name, b.place);
 }
 
 Btf kernel_btf() {
-  Btf types(btf__parse(kernel_types, nullptr));
+  Btf types(btf__parse(kernel_types_file().c_str(), nullptr));
   if (!types)
-    throw Failure(Exit::unsupported, cat("the kernel offers no types: ", kernel_types, ": ", error_text(errno),
+    throw Failure(Exit::unsupported, cat("the kernel offers no types: ", kernel_types_file(), ": ", error_text(errno),
                                          " (CONFIG_DEBUG_INFO_BTF)"));
   return types;
 }

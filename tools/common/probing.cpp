@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "kit/text.hpp"
 #include "loader.hpp"
@@ -11,13 +12,34 @@
 namespace kit {
 namespace {
 
+constexpr std::size_t most_probes = 64;
 constexpr std::size_t most_explained = 20;
+constexpr std::size_t most_named = 8;  // of what is left out
 
-// A histogram is one of numbers.
-void check_first(const Probe& probe, const std::vector<ProbePlace>& places) {
-  char how = places.empty() || places.back().values.empty() ? 'u' : places.back().values[0].how;
-  if (std::string_view("dulx").find(how) == std::string_view::npos)
-    refuse_probe(probe, probe.shown[0].expression.at, "the value that is measured is to be a number");
+// Those of many uprobes from `begin` to `end`.
+Attachment part_of(const Attachment& many, std::size_t begin, std::size_t end) {
+  Attachment part = many;
+  auto cut = [&](auto& all) {
+    auto first = all.begin();
+    if (all.empty()) return;
+    all = std::remove_reference_t<decltype(all)>(first + static_cast<std::ptrdiff_t>(begin),
+                                                 first + static_cast<std::ptrdiff_t>(end));
+  };
+  cut(part.functions);
+  cut(part.offsets);
+  cut(part.semaphores);
+  cut(part.cookies);
+  part.shown = part.functions[0];
+  return part;
+}
+
+// A histogram is one of numbers, at each place of the probe.
+void check_first(const Probe& probe, std::span<const ProbePlace> places) {
+  for (const ProbePlace& place : places)
+    if (!place.values.empty() && std::string_view("dulx").find(place.values[0].how) == std::string_view::npos)
+      refuse_probe(probe, probe.shown[0].expression.at,
+                   cat("the value that is measured is to be a number", places.size() > 1 ? "; it is none at " : "",
+                       places.size() > 1 ? place.name : ""));
 }
 
 }  // namespace
@@ -26,6 +48,7 @@ struct Probing::State {
   PlaceFinder finder;
   Attached attached;
   bool live = false;
+  bool any = false;  // is attached
   std::uint32_t string = 0;
   bool apart = false;  // strings have places of their own
 };
@@ -52,7 +75,6 @@ std::uint64_t PlaceFinder::add(Spot spot) {
   ProbePlace place{.name = spot.name, .function = spot.function, .values = {}};
   std::vector<std::string> names = spot.names;
   names.insert(names.end(), {"probe", "func"});
-  wants_entry_ = demand_.latency && spot.at_return;
   std::size_t before = plans.count();
   std::uint32_t plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags);
   if (wants_entry_) {
@@ -63,13 +85,11 @@ std::uint64_t PlaceFinder::add(Spot spot) {
     spans = true;
   }
   if (places.size() >= UINT32_MAX) throw Failure(Exit::usage, "there are too many places");
-  // Found again through another process: it is one.
-  if (!places.empty() && places.back().name == place.name && last_plan_ == plan && last_probe_ == &spot.probe)
-    return std::uint64_t{plan} << 32 | (places.size() - 1);
-  places.push_back(std::move(place));
-  last_plan_ = plan;
-  last_probe_ = &spot.probe;
-  return std::uint64_t{plan} << 32 | (places.size() - 1);
+  // Found again, through another process or where a probe has several places: it is one, if it is shown alike.
+  auto [known, fresh] = known_.try_emplace({&spot.probe, place.name}, places.size());
+  if (!fresh && places[known->second].values != place.values) known->second = places.size();
+  if (known->second == places.size()) places.push_back(std::move(place));
+  return std::uint64_t{plan} << 32 | known->second;
 }
 
 void PlaceFinder::find(const Probe& probe) {
@@ -95,7 +115,7 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "fexit:FUNC uprobe:FILE:FUNC[+OFFSET] uprobe:FILE:0xADDRESS uretprobe:FILE:FUNC tracepoint:CATEGORY:EVENT "
           "rawtracepoint:EVENT usdt:FILE_OR_PID:PROVIDER:NAME interval:UNIT:N profile:UNIT:N (s, ms, us, hz) "
           "software:EVENT[:COUNT] hardware:EVENT[:COUNT] watchpoint:ADDRESS_OR_SYMBOL:LENGTH:MODE begin end. Functions "
-          "and events may be globs.")
+          "and events may be globs; of what a glob finds, functions that cannot be probed are left out and named.")
       .details(
           "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions and fields of "
           "tracepoints by name, members (file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
@@ -129,16 +149,17 @@ Probing::Probing(Session& session, const std::vector<std::string>& words, const 
   probes_ = parse_probes(words.empty() && session.settings().explain ? usual_words(demand) : words);
   if (probes_.empty())
     throw Failure(Exit::usage, "name a probe, like tracepoint:sched:sched_switch or uprobe:libc:strlen");
-  if (probes_.size() > demand.probes)
-    throw Failure(Exit::usage, cat(probes_.size(), " probes are named, and ", demand.probes,
-                                   demand.probes == 1 ? " is" : " are", " the limit"));
+  if (probes_.size() > most_probes)
+    throw Failure(Exit::usage, cat(probes_.size(), " probes are named, and ", most_probes, " are the limit"));
   for (const Probe& probe : probes_) {
     if (probe.shown.size() > demand.values)
       refuse_probe(probe, probe.shown[demand.values].expression.at, cat(demand.values, " values are the limit here"));
     if (demand.number_first && probe.shown.empty())
       refuse_probe(probe, probe.text.size(), "name the value that is measured, like latency or arg0");
+    const auto& places = state_->finder.places;
+    std::size_t before = places.size();
     state_->finder.find(probe);
-    if (demand.number_first) check_first(probe, state_->finder.places);
+    if (demand.number_first) check_first(probe, std::span(places).subspan(before));
   }
   state_->apart = demand.keys;
   state_->string = demand.keys ? FETCH_KEY_STRING : demand.string;
@@ -162,7 +183,9 @@ AttachPlan Probing::prepare(bpf_object* object) {
     if (!program) throw Failure(Exit::failed, cat("the built-in BPF object has no program ", one.program));
     bool first = !parts.contains(one.program);
     if (first && needs_copies(one.program)) set_first_copy(program, {.cookie = one.cookie, .type_id = one.type_id});
-    parts[one.program].push_back(Part(program, cat("placed/", one.shown)));
+    Part& part = parts[one.program].emplace_back(program, cat("placed/", one.shown));
+    // A run that is to go on tries each when it attaches.
+    if (session_.settings().explain) part.hook.trial = [&one] { return Attached::can_add(one); };
   }
   for (auto& [program, all] : parts) {
     // The ways' names are those of the programs: hit_kprobe_multi is "kprobe_multi".
@@ -177,8 +200,8 @@ void Probing::attach(bpf_object* object) {
   State& s = *state_;
   if (s.live) {
     s.finder.plans.fill(object);
-    for (const Attachment& one : s.finder.attachments)
-      s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
+    for (const Attachment& one : s.finder.attachments) add(object, one);
+    tell_left_out();
     session_.count_skips([this] { return state_->attached.skipped(); });
     once("begin");
     session_.at_end([this] {
@@ -206,14 +229,45 @@ void Probing::attach(bpf_object* object) {
   }
 }
 
+// Of many that a glob found, one that cannot be probed is left out; if all are attached at once it is searched for by
+// halves.
+void Probing::add(bpf_object* object, const Attachment& one) {
+  State& s = *state_;
+  try {
+    s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
+    s.any = true;
+  } catch (const Failure& failure) {
+    if (!one.one_of_many || failure.code() != Exit::unsupported) throw;
+    if (std::size_t count = one.offsets.size(); count > 1) {
+      add(object, part_of(one, 0, count / 2));
+      add(object, part_of(one, count / 2, count));
+      return;
+    }
+    std::string name = one.shown.substr(one.shown.find(':') + 1), why = failure.what();
+    if (std::size_t at = why.find(one.shown); at != why.npos) why.erase(0, at + one.shown.size() + 2);
+    auto& left_out = s.finder.left_out;
+    if (left_out.empty() || left_out.back().first != name) left_out.emplace_back(name, why);
+  }
+}
+
+void Probing::tell_left_out() const {
+  const auto& all = state_->finder.left_out;
+  if (all.empty()) return;
+  if (!state_->any) throw Failure(Exit::unsupported, cat("cannot probe ", all.back().first, ": ", all.back().second));
+  std::map<std::string, std::string> by_reason;
+  for (std::size_t i = 0; i < std::min(all.size(), most_named); i++) {
+    std::string& names = by_reason[all[i].second];
+    names += cat(names.empty() ? "" : " ", all[i].first);
+  }
+  std::string text;
+  for (const auto& [why, names] : by_reason) text += cat(text.empty() ? "" : "; ", names, ": ", why);
+  if (all.size() > most_named) text += cat("; and ", all.size() - most_named, " others");
+  session_.say(cat("left out, ", all.size(), " of what matches: ", text));
+}
+
 void Probing::once(const char* kind) {
   for (const auto& [known, cookie] : state_->finder.once)
     if (known == kind) state_->attached.run(cookie);
-}
-
-bool Probing::first_is_signed() const {
-  const auto& places = state_->finder.places;
-  return !places.empty() && !places[0].values.empty() && places[0].values[0].how == 'd';
 }
 
 fetch_result Probing::result_of(const fetch_key& key) {

@@ -379,6 +379,7 @@ void Session::State::describe() {
                        .plan = plan_json(plan)};
 }
 
+void Session::say(const std::string& message) const { state_->say(message); }
 void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
 void Session::count_skips(std::function<Count()> count) { state_->skips.push_back(std::move(count)); }
 void Session::at_end(std::function<void()> what) { state_->at_end.push_back(std::move(what)); }

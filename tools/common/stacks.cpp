@@ -232,7 +232,7 @@ void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
   std::map<Address, Stack> addresses;
   for (const Wanted& one : wanted) {
     collect(KIT_NO_PID, one.stacks.kernel, addresses);
-    collect(one.pid, one.stacks.user, addresses);
+    collect(user(one.pid), one.stacks.user, addresses);
   }
   keep_names(report.found_out("symbols", [&] { return find_names(addresses); }));
   for (const Wanted& one : wanted) count(one);
@@ -264,7 +264,7 @@ void Stacks::count(const Wanted& one) {
     } else if (id == &one.stacks.kernel) {
       complete_++;
     } else {
-      bool whole = reaches_beginning(one.pid, found->second);
+      bool whole = reaches_beginning(user(one.pid), found->second);
       (whole ? complete_ : broken_)++;
     }
   }
@@ -296,7 +296,7 @@ const Stack& Stacks::of(std::uint32_t pid, const kit_stacks& stacks) {
   if (fresh) {
     append(found->second, KIT_NO_PID, stacks.kernel);
     drop_tracing(found->second);
-    append(found->second, pid, stacks.user);
+    append(found->second, user(pid), stacks.user);
   }
   return found->second;
 }

@@ -290,11 +290,25 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view text) {
+namespace {
+
+std::optional<std::uint64_t> whole_number(std::string_view digits, int base) {
   std::uint64_t number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
   return number;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_number(std::string_view text) { return whole_number(text, 10); }
+
+std::optional<std::uint64_t> parse_hex(std::string_view text) {
+  return text.starts_with("0x") ? whole_number(text.substr(2), 16) : std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_offset(std::string_view text) {
+  return text.starts_with("0x") ? parse_hex(text) : parse_number(text);
 }
 
 std::string duration_text(std::uint64_t ns) {

@@ -29,6 +29,7 @@ std::optional<Fetched> usdt_argument(const Probe& probe, const UsdtProbe& place,
   fetched.steps = argument.steps;
   fetched.bits = argument.bits;
   fetched.is_signed = argument.is_signed;
+  fetched.address = argument.bits >= 32;  // of a 32-bit program, or of a 64-bit one that keeps it so low
   return fetched;
 }
 
