@@ -17,7 +17,8 @@ enum syncsnoop_call {
 
 enum syncsnoop_note {
 	SYNCSNOOP_HAS_FILE = 1, /* the tail is its path; empty for the root */
-	SYNCSNOOP_NO_FILE = 2, /* the call names none, no open one, or memory of none; without either the file is not known */
+	SYNCSNOOP_NO_FILE =
+		2, /* the call names none, no open one, or memory of none; without either the file is not known */
 	SYNCSNOOP_CUT_PATH = 4, /* the root's end is missing */
 };
 

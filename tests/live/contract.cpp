@@ -453,8 +453,14 @@ TEST_CASE("every --attach way that this kernel takes shows the same") {
       CHECK(subject.shown(result) == subject.made);
       // Whom the clock interrupts to wake a sleeper is another each time.
       if (subject.sampled || result.rows().at(0).contains("waker_pid")) continue;
-      if (!usual.contains(options)) usual[options] = essence(live::trace(subject.tool, options, subject.command()));
-      CHECK(essence(result) == usual[options]);
+      auto shown = [&](const Result& one) {
+        std::vector<Json> rows = essence(one);
+        if (subject.untold)
+          for (Json& row : rows) row.erase("count");
+        return rows;
+      };
+      if (!usual.contains(options)) usual[options] = shown(live::trace(subject.tool, options, subject.command()));
+      CHECK(shown(result) == usual[options]);
     }
     INFO(subject.tool);
     CHECK(taken > 0);

@@ -17,7 +17,7 @@ TEST_CASE("times off CPU are those that were waited, under the functions that wa
     INFO(thread << ": " << shown << " ns shown, " << made << " ns made");
     CHECK(std::abs(shown - made) <= made * 0.02);
   }
-  CHECK(live::lost_by_tool(result) == 0);
+  CHECK(result.lost() == 0);
 }
 
 TEST_CASE("what is still off CPU at the end is counted up to then, once") {

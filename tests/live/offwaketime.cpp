@@ -21,7 +21,7 @@ TEST_CASE("the sleeper's stack and the waker's are joined") {
     CHECK_FALSE(live::has_function(row["waker_stack"], "wait_" + thread));
   }
   CHECK(live::total_ns(result.rows({{"comm", "sleeping"}}), "wait_sleeping") > 4.9e8);
-  CHECK(live::lost_by_tool(result) == 0);
+  CHECK(result.lost() == 0);
 }
 
 TEST_CASE("what still waits at the end has no waker") {

@@ -13,11 +13,6 @@ inline Json waits_said(const Result& result) {
   return Json::parse(result.err.substr(at, result.err.find('\n', at) - at));
 }
 
-// What was lost, but for threads whose return to a CPU this kernel did not tell of, which no tool can mend.
-inline std::uint64_t lost_by_tool(const Result& result) {
-  return result.lost() - result.end()["lost"]["return_unseen"].get<std::uint64_t>();
-}
-
 inline bool has_function(const Json& stack, const std::string& function) {
   for (const Json& frame : stack)
     if (frame["name"] == function) return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// syncs COUNT PATH CALL...: writes a byte to PATH (-: a file of its own) and makes these calls on it, each of them
+// syncs COUNT PATH CALL...: writes a byte to PATH (-: memory of its own) and makes these calls on it, each of them
 // COUNT times, in turn:
 // sync, fsync, fdatasync, msync, sync_file_range, syncfs; bad is an fsync of no descriptor, compat one of the 32-bit
 // kind, anonymous an msync of memory of no file, crowd one of the file mapped amidst 5,000 mappings, wait a pause of
@@ -65,14 +65,7 @@ static void call(const char *name, int fd, void *memory)
 
 static int file_of(const char *path)
 {
-	char own[] = "/tmp/corekit-syncs-XXXXXX";
-	int fd;
-
-	if (strcmp(path, "-"))
-		return open(path, O_RDWR | O_CREAT, 0666);
-	fd = mkstemp(own);
-	unlink(own);
-	return fd;
+	return strcmp(path, "-") ? open(path, O_RDWR | O_CREAT, 0666) : memfd_create("syncs", 0);
 }
 
 int main(int argc, char **argv)
