@@ -5,13 +5,14 @@
 test_sources = $(wildcard tests/$(1)/*.cpp)
 test_names   = $(patsubst tests/$(1)/%.cpp,$(B)/tests/$(1)_%_test,$(test_sources))
 
-HOST_TESTS  := $(foreach tier,unit contract golden,$(call test_names,$(tier)))
+HOST_TESTS  := $(foreach tier,unit contract golden fuzz,$(call test_names,$(tier)))
 LIVE_TESTS  := $(foreach tier,live guest,$(call test_names,$(tier)))
 TRIGGERS    := $(patsubst tests/trigger/%.c,$(B)/tests/trigger/%,$(wildcard tests/trigger/*.c))
 TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
 # Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
 CATCH_LIBS   = $(if $(wildcard $(addsuffix /catch2/catch_all.hpp,/usr/include /usr/local/include)),-lCatch2)
 
+.PHONY: fuzz
 tests: $(HOST_TESTS) $(LIVE_TESTS) $(TRIGGERS) $(B)/tests/layouts.o
 
 # What a packager runs: no root, no network.
@@ -30,20 +31,23 @@ $(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON) $(B)/libkit.a
 endef
 $(foreach tier,unit contract golden,$(eval $(call host_test,$(tier))))
 
-# Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
-# 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.
-# The parser of probes as tests/unit/sanitized.cpp wants it.
-SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# The tier fuzz: what reads others' bytes, built so that it ends at its first wrong step; the rest of the library as it is.
+FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,probe.cpp text.cpp)
+FUZZ_OBJS := $(FUZZED:%.cpp=$(B)/fuzz/%.o)
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-$(B)/obj/sanitized/%.o: %.cpp Makefile
+$(B)/fuzz/%.o: %.cpp Makefile tests/tests.mk
 	$(call say,CXX,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXALL) -O1 $(SANITIZED) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) -std=c++20 $(WARNINGS) -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(CPPFLAGS) -Itests -MMD -MP -c $< -o $@
 
-$(B)/tests/unit_sanitized_test: $(B)/obj/tests/unit/sanitized.o $(TEST_COMMON) $(B)/obj/sanitized/tools/common/probe.o $(B)/libkit.a
+$(B)/tests/fuzz_%_test: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJS) $(TEST_COMMON) $(B)/libkit.a
 	$(call say,LINK,$@)
-	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) $(SANITIZED) -Wl,--as-needed -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldw
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(SANITIZE) -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldw
 
+# Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
+# 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.
 define live_test
 $(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON)
 	$$(call say,LINK,$$@)

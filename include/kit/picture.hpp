@@ -25,6 +25,9 @@ struct PictureFrame {
   auto operator<=>(const PictureFrame&) const = default;
 };
 
+// Of a frame whose names others chose.
+PictureFrame picture_frame(const StackFrame& frame);
+
 // All that met one stack in one thread or process.
 struct PictureStack {
   std::vector<std::uint32_t> frames;  // root first; into Picture::frames

@@ -52,6 +52,17 @@ std::string read_all(const std::string& path) {
 
 }  // namespace
 
+PictureFrame picture_frame(const StackFrame& frame) {
+  return {.name = frame.name.empty() ? std::string("[unknown]") : clean(frame.name),
+          .module = clean(frame.module),
+          .build_id = clean(frame.build_id),
+          .file = clean(frame.file),
+          .address = frame.module_offset ? frame.module_offset : frame.address,
+          .line = frame.line,
+          .inlined = frame.inlined,
+          .kind = frame.kind};
+}
+
 std::uint64_t Picture::total() const {
   return std::accumulate(stacks.begin(), stacks.end(), std::uint64_t{0},
                          [](std::uint64_t sum, const PictureStack& stack) { return sum + stack.weight; });
@@ -140,14 +151,7 @@ void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid
   stack.tid = tid ? tid : pid;
   stack.comm = clean(comm);
   for (auto at = leaf_first.rbegin(); at != leaf_first.rend(); ++at) {
-    PictureFrame frame{.name = at->name.empty() ? std::string("[unknown]") : clean(at->name),
-                       .module = clean(at->module),
-                       .build_id = clean(at->build_id),
-                       .file = clean(at->file),
-                       .address = at->module_offset ? at->module_offset : at->address,
-                       .line = at->line,
-                       .inlined = at->inlined,
-                       .kind = at->kind};
+    PictureFrame frame = picture_frame(*at);
     auto [found, fresh] = numbers_.try_emplace(frame, static_cast<std::uint32_t>(picture_.frames.size()));
     if (fresh) picture_.frames.push_back(std::move(frame));
     stack.frames.push_back(found->second);

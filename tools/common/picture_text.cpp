@@ -44,9 +44,10 @@ std::string write_folded(const Picture& picture) {
 std::map<std::string, std::uint64_t> read_folded(std::string_view text, const std::string& path) {
   std::map<std::string, std::uint64_t> lines;
   for (std::string_view line : split(text, '\n')) {
-    if (line.empty() || line.starts_with('#')) continue;
+    if (line.empty()) continue;
     std::size_t space = line.rfind(' ');
     auto count = space == line.npos ? std::nullopt : parse_number(line.substr(space + 1));
+    if (!count && line.starts_with('#')) continue;  // a remark; a thread's name may begin so, too
     if (!count) throw Failure(Exit::usage, cat(path, ": these are no folded stacks: expects lines of \"a;b;c COUNT\""));
     lines[std::string(line.substr(0, space))] += *count;
   }

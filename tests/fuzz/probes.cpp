@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The probe language on any text, by a parser that is made to end at any wrong address or number (tests/tests.mk).
+// The probe language on any text, by a parser that is made to end at any wrong address or number.
 #include "case.hpp"
 #include "kit/failure.hpp"
 #include "kit/probe.hpp"
