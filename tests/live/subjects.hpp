@@ -42,6 +42,13 @@ inline Words least(const std::string& tool) {
   return {};
 }
 
+// Of a tool that shows sleeps.
+inline Subject sleeps(const std::string& tool) {
+  Subject one{tool, "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true};
+  one.untold = 1;
+  return one;
+}
+
 inline const std::vector<Subject>& subjects() {
   static const std::vector<Subject> all = {
       {"hello", "forks", {"7"}, {}, "ppid", 7, {{"btf"}, {"raw"}}},
@@ -76,39 +83,9 @@ inline const std::vector<Subject>& subjects() {
        7,
        {{"fexit"}, {"kprobe"}, {"tracepoints"}, {"btf"}, {"raw"}}},
       {"syncsnoop", "syncs", {"7", "-", "fdatasync"}, {}, "pid", 7, {{"tracepoints"}, {"btf"}, {"raw"}}},
-      {"offcputime",
-       "calls",
-       {"nanosleep", "7"},
-       {"--state", "S"},
-       "pid",
-       7,
-       {{"btf"}, {"raw"}},
-       true,
-       false,
-       false,
-       1},
-      {"offwaketime",
-       "calls",
-       {"nanosleep", "7"},
-       {"--state", "S"},
-       "pid",
-       7,
-       {{"btf"}, {"raw"}},
-       true,
-       false,
-       false,
-       1},
-      {"wakeuptime",
-       "calls",
-       {"nanosleep", "7"},
-       {"--state", "S"},
-       "pid",
-       7,
-       {{"btf"}, {"raw"}},
-       true,
-       false,
-       false,
-       1},
+      sleeps("offcputime"),
+      sleeps("offwaketime"),
+      sleeps("wakeuptime"),
       {"profile", "calls", {"getppid", std::to_string(heavy(3'000'000))}, {}, "pid", 1, {{"clock"}}, true, true},
       {"trace", "calls", {"getppid", "7"}, {"tracepoint:syscalls:sys_enter_getppid"}, "pid", 7, {{"tracepoint"}}},
       {"usdtsnoop", "marks", {"7"}, least("usdtsnoop"), "pid", 7, {{"uprobe"}}, false, false, true},
