@@ -21,9 +21,13 @@ static __always_inline void goes(void *ctx, bool preempt, __u64 now)
 
 	switch (waiting_leaves(task, preempt)) {
 	case WAITING_DIES:
+		WAITING_FORGET(sleeps, tid);
 		bpf_map_delete_elem(&sleeps, &tid);
 		return;
 	case WAITING_UNWANTED:
+		/* Only its state may have been wanted before: else it has no entry. */
+		if (states || only_preempted)
+			WAITING_FORGET(sleeps, tid);
 		return;
 	case WAITING_WANTED:
 		break;

@@ -79,6 +79,17 @@ static __always_inline enum stacks_taken waiting_take(void *ctx, struct kit_wait
  */
 #define WAITING_MAP(name, value_type) SPAN_MAP(name, __u32, value_type)
 
+/* A thread leaves its CPU in a way that is not asked for, or for ever: a wait that has not ended till now never will. */
+#define WAITING_FORGET(name, tid)                              \
+	({                                                     \
+		typeof(*(name).value) *entry_;                 \
+		entry_ = bpf_map_lookup_elem(&(name), &(tid)); \
+		if (entry_ && entry_->since) {                 \
+			count_lost(return_unseen);             \
+			entry_->since = 0;                     \
+		}                                              \
+	})
+
 /* The entry of a thread that leaves its CPU, `since` 0, made and the process told of if there is none; or NULL. */
 #define WAITING_ENTRY(name, task, type)                                            \
 	({                                                                         \

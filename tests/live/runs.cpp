@@ -110,7 +110,7 @@ TEST_CASE("-d ends a run after that long", "[any-kernel]") {
     CHECK(result.status == 0);
     CHECK(result.end()["rows"] == 0);
     CHECK(Clock::now() - begin > milliseconds(300));
-    CHECK(Clock::now() - begin < std::chrono::seconds(20));  // a run without an end lasts until patience does
+    CHECK(Clock::now() - begin < milliseconds(1500));
   }
 }
 
