@@ -10,7 +10,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool per_disk, per_operation;
 
-SWAPPED_MAP(sizes, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 8192, struct bitesize_key, struct bitesize_sizes);
+SWAPPED_PLACES(sizes, 8, 8192, struct bitesize_sizes);
 LOST_COUNTER(map_full__sizes);
 
 static const struct bitesize_sizes no_sizes;
@@ -20,12 +20,14 @@ static __always_inline void on_block_io(const struct block_io *io, __u64 now)
 	bool known = io->state & BLOCK_KNOWN;
 	struct bitesize_key key = { .pid = known ? io->pid : KIT_NO_PID };
 	struct bitesize_sizes *sizes_of;
+	__u64 number;
 
 	if (per_disk)
 		key.disk = io->disk;
 	if (per_operation)
 		key.operation = BLOCK_OP(io);
-	sizes_of = SWAPPED_ENTRY(sizes, &key, &no_sizes);
+	number = bitesize_number(&key);
+	sizes_of = SWAPPED_PLACES_ENTRY(sizes, number, (struct bitesize_sizes *)&no_sizes);
 	if (!sizes_of)
 		return;
 	if (known && !sizes_of->comm[0])

@@ -9,16 +9,16 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 static __always_inline void on_hit(struct hit *hit)
 {
 	struct trace_record *record = stream_reserve(struct trace_record, 0, fetch_tail);
+	struct task_struct *task;
 	struct filter_ids ids;
 
 	if (!record)
 		return;
-	ids = filter_current_ids();
+	task = current_task();
+	ids = filter_ids_of_current(task);
 	record->pid = ids.pid;
 	record->tid = ids.tid;
-	record->uid = bpf_get_current_uid_gid();
-	record->cpu = bpf_get_smp_processor_id();
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	current_comm(task, record->comm);
 	record->fetched.plan = hit->place;
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, &record->fetched, FETCH_VALUES,
 		   stream_tail(record), &record->head.tail_size);

@@ -10,11 +10,9 @@ struct trace_record {
 	struct kit_head head;
 	__u32 pid;
 	__u32 tid;
-	__u32 uid;
-	__u32 cpu;
 	char comm[KIT_COMM_SIZE];
 	struct fetch_result fetched;
 };
-KIT_SIZE_IS(struct trace_record, 168);
+KIT_SIZE_IS(struct trace_record, 160);
 
 #endif

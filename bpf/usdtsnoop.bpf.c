@@ -9,26 +9,28 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("?hit/probe")
 int on_probe(struct pt_regs *ctx)
 {
-	__u64 context = fetch_context_address(ctx);
 	__u32 number = fetch_cookie(ctx);
 	struct usdtsnoop_record *record;
+	struct task_struct *task = current_task();
 	struct fetch_plan *plan;
 	struct filter_ids ids;
+	__u64 context;
 
-	if (!filter_current())
+	if (!filter_current_task(task))
 		return 0;
 	plan = bpf_map_lookup_elem(&fetch_plans, &number);
-	if (!plan || !fetch_wanted(context, number, 0))
+	if (!plan)
+		return 0;
+	context = plan->flags & FETCH_OF_CONTEXT ? fetch_context_address(ctx) : 0;
+	if (!fetch_wanted(context, number, 0))
 		return 0;
 	record = stream_reserve(struct usdtsnoop_record, 0, fetch_tail);
 	if (!record)
 		return 0;
-	ids = filter_current_ids();
+	ids = filter_ids_of_current(task);
 	record->pid = ids.pid;
 	record->tid = ids.tid;
-	record->uid = bpf_get_current_uid_gid();
-	record->cpu = bpf_get_smp_processor_id();
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	current_comm(task, record->comm);
 	record->fetched.plan = number;
 	fetch_show(context, plan, number, 0, &record->fetched, FETCH_VALUES, stream_tail(record),
 		   &record->head.tail_size);

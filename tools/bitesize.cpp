@@ -10,7 +10,6 @@
 
 namespace {
 
-using Key = bitesize_key;
 using Sizes = bitesize_sizes;
 
 void declare(kit::Options& options, kit::BlockGroups& groups) {
@@ -30,6 +29,16 @@ void declare(kit::Options& options, kit::BlockGroups& groups) {
       .example("bitesize -O --disk sda 1", "reads and writes of one disk apart, each second");
 }
 
+// By whose they are, as a number (bitesize_number()); a number may come from its place and from the map.
+std::map<std::uint64_t, Sizes> take_sizes(kit::Report& report) {
+  std::map<std::uint64_t, Sizes> all;
+  for (const auto& [whose, sizes] : report.entries<std::uint64_t, Sizes>("sizes")) {
+    auto [at, is_new] = all.try_emplace(whose, sizes);
+    if (!is_new) kit::add(at->second.bytes, sizes.bytes);
+  }
+  return all;
+}
+
 }  // namespace
 
 int tool(int argc, char** argv) {
@@ -45,8 +54,9 @@ int tool(int argc, char** argv) {
   session.settle(bpf, kit::block_plan(bpf.object(), session, needs));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
-    std::multimap<std::uint64_t, std::pair<Key, Sizes>, std::greater<>> largest_first;
-    for (const auto& entry : report.entries<Key, Sizes>("sizes")) largest_first.emplace(entry.second.bytes.sum, entry);
+    std::multimap<std::uint64_t, std::pair<bitesize_key, Sizes>, std::greater<>> largest_first;
+    for (const auto& [whose, sizes] : take_sizes(report))
+      largest_first.emplace(sizes.bytes.sum, std::pair(bitesize_key_of(whose), sizes));
     for (const auto& [bytes, entry] : largest_first) {
       const auto& [key, sizes] = entry;
       kit::Histogram::Key keys = {{"pid", kit::to_cell(key.pid)},

@@ -5,8 +5,8 @@
  *
  * A tool includes this, defines on_block_io(), and gets every program that can see I/O; the frontend's block_plan()
  * chooses among them. Requests are known by their address. There are only so many of them, and they are used again and
- * again, so what is known of each stays in the map and is written over: no I/O costs an allocation. A bio has an address
- * of its own each time; its entry goes when it ends.
+ * again, so what is known of each stays and is written over: no I/O costs an allocation, and most requests have a place
+ * of their own, found without a call. A bio has an address of its own each time; its entry goes when it ends.
  *
  * What happens to a request, where:
  *   submitted  in the process that wants it: block_io_start (5a80bd075f3b, 6.5), or what stands in for it
@@ -18,6 +18,7 @@
 #define KIT_BLOCK_BPF_H
 
 #include "filter.bpf.h"
+#include "places.bpf.h"
 #include "span.bpf.h"
 
 /* Read-only knobs, set by block_plan(). */
@@ -30,6 +31,7 @@ const volatile bool block_queue_first; /* the tracepoints' first argument is a r
 const volatile bool block_bio_queue_first; /* the same of those of bios (before e8a676d61c07 and its kin, 5.12) */
 const volatile __u32 block_only; /* --disk: its number, as the kernel has it; 0: any */
 const volatile bool block_only_partition; /* that is a partition */
+const volatile __u32 block_place_bits; /* of the number of places */
 
 enum {
 	BLOCK_KNOWN = 1, /* its process is */
@@ -37,22 +39,30 @@ enum {
 	BLOCK_ENDED = 4, /* the I/O that this was known of is over */
 };
 
+/* What is asked of every I/O stands first, in as few cache lines as may be. */
 struct block_io {
-	__u64 queued; /* ns, monotonic; when it was submitted, if its process is known */
-	__u64 issued; /* 0: it is not with the device */
-	__u64 sector; /* of 512 bytes, on the whole disk */
-	__u32 bytes;
-	__u32 summed; /* bytes that partial completions told of */
-	__u32 disk; /* or partition: its number, as the kernel has it; 0 if not asked for */
-	__u32 flags; /* cmd_flags or bi_opf: the operation is the lowest byte */
-	__u32 merges;
 	__u32 state;
 	__u32 pid;
 	__u32 tid;
+	__u32 summed; /* bytes that partial completions told of */
 	char comm[KIT_COMM_SIZE];
+	__u64 issued; /* 0: it is not with the device */
+	__u64 queued; /* ns, monotonic; when it was submitted, if its process is known */
+	__u64 sector; /* of 512 bytes, on the whole disk */
+	__u32 bytes;
+	__u32 disk; /* or partition: its number, as the kernel has it; 0 if not asked for */
+	__u32 flags; /* cmd_flags or bi_opf: the operation is the lowest byte */
+	__u32 merges;
 };
 
-/* The frontend makes it as large as the machine's requests are many. */
+/* A request that took this place when it was first seen keeps it. */
+struct block_place {
+	__u64 request; /* its address; 0: free */
+	struct block_io io;
+} __attribute__((aligned(128)));
+PLACES(block_places, struct block_place);
+
+/* Bios, and requests whose place another has. The frontend makes it as large as the machine's requests are many. */
 SPAN_MAP(block_ios, __u64, struct block_io);
 
 static const struct block_io block_nothing;
@@ -175,39 +185,94 @@ static __always_inline __u32 block_count_merges(struct request *rq)
 
 /* --- What happens to a request ---------------------------------------------------------------------------------- */
 
-static __always_inline struct block_io *block_entry(__u64 key)
+static __always_inline struct block_place *block_place(__u64 request)
 {
-	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
+	__u32 index = place_index(place_low_half(request), block_place_bits);
+
+	return bpf_map_lookup_elem(&block_places, &index);
+}
+
+/* What is known of a bio, or of a request without a place. */
+static __always_inline struct block_io *block_find_bio(__u64 key)
+{
+	return bpf_map_lookup_elem(&block_ios, &key);
+}
+
+/* What is rare is not inlined: the less there is to fetch from the code of what each I/O does, the faster that is. */
+static __noinline struct block_io *block_find_apart(__u64 request)
+{
+	return block_find_bio(request);
+}
+
+static __always_inline struct block_io *block_find(__u64 request)
+{
+	struct block_place *place = block_place(request);
+
+	return place && place->request == request ? &place->io : block_find_apart(request);
+}
+
+static __always_inline struct block_io *block_entry_of_bio(__u64 key)
+{
+	struct block_io *io = block_find_bio(key);
 
 	if (io)
 		return io;
 	span_begin(block_ios, &key, &block_nothing);
-	return bpf_map_lookup_elem(&block_ios, &key);
+	return block_find_bio(key);
 }
 
-/* The current process submits it. */
-static __always_inline int block_submitted(__u64 key)
+static __noinline struct block_io *block_entry_apart(__u64 request)
+{
+	__u32 index = place_index(place_low_half(request), block_place_bits);
+	struct block_place *place = block_place(request);
+
+	if (!place || place->request || !place_claim(&block_places_taken, index))
+		return block_entry_of_bio(request);
+	place->request = request;
+	return &place->io;
+}
+
+static __always_inline struct block_io *block_entry(__u64 request)
+{
+	struct block_place *place = block_place(request);
+
+	return place && place->request == request ? &place->io : block_entry_apart(request);
+}
+
+/* By a process that is not wanted. One that is not known is not wanted either, if others are than ourselves. */
+static __noinline int block_submitted_in_vain(__u64 key, const bool bio)
+{
+	struct block_io *io;
+
+	if (block_filtered)
+		io = bio ? block_find_bio(key) : block_find(key);
+	else
+		io = bio ? block_entry_of_bio(key) : block_entry(key);
+	if (io) {
+		io->issued = 0;
+		io->state = BLOCK_UNWANTED;
+	}
+	return 0;
+}
+
+/* The current process submits it: a request, or the bio that will be one. */
+static __always_inline int block_submitted(__u64 key, const bool bio)
 {
 	struct task_struct *task = current_task();
 	struct filter_ids ids;
 	struct block_io *io;
 
-	if (!filter_current_task(task)) {
-		/* One that is not in the map is not wanted either, if others are filtered than ourselves. */
-		io = block_filtered ? bpf_map_lookup_elem(&block_ios, &key) : block_entry(key);
-		if (io) {
-			io->issued = 0;
-			io->state = BLOCK_UNWANTED;
-		}
-		return 0;
-	}
-	io = block_entry(key);
+	if (!filter_current_task(task))
+		return block_submitted_in_vain(key, bio);
+	io = bio ? block_entry_of_bio(key) : block_entry(key);
 	if (!io)
 		return 0;
 	ids = filter_ids_of_current(task);
+	/* Where there are sums only, a process is named as it was when first seen. */
+	if (block_timed || io->pid != ids.pid)
+		current_comm(task, io->comm);
 	io->pid = ids.pid;
 	io->tid = ids.tid;
-	current_comm(task, io->comm);
 	io->issued = 0;
 	io->summed = 0;
 	io->state = BLOCK_KNOWN;
@@ -227,8 +292,8 @@ static __always_inline int block_inserted(struct request *rq, const bool typed)
 
 	if ((BLOCK_READ_OF(typed, rq, cmd_flags) & 0xff) == BLOCK_FLUSH || BLOCK_READ_OF(typed, rq, end_io))
 		return 0;
-	io = bpf_map_lookup_elem(&block_ios, &key);
-	return io && io->issued ? 0 : block_submitted(key);
+	io = block_find(key);
+	return io && io->issued ? 0 : block_submitted(key, false);
 }
 
 /* What is known of the process under another key, as that of the request that waits for a flush. */
@@ -251,12 +316,12 @@ static __always_inline struct block_io *block_inherit(__u64 key, struct block_io
 static __always_inline struct block_io *block_take_bio(struct request *rq, struct request *owner)
 {
 	__u64 key = (__u64)BPF_CORE_READ(owner, bio);
-	struct block_io *from = key ? bpf_map_lookup_elem(&block_ios, &key) : NULL;
+	struct block_io *from = key ? block_find_bio(key) : NULL;
 
 	if (!from) {
 		/* Another was joined to its front since. */
 		key = (__u64)BPF_CORE_READ(owner, biotail);
-		from = key ? bpf_map_lookup_elem(&block_ios, &key) : NULL;
+		from = key ? block_find_bio(key) : NULL;
 	}
 	if (!from || from->issued)
 		return NULL;
@@ -267,7 +332,7 @@ static __always_inline struct block_io *block_take_bio(struct request *rq, struc
 }
 
 /* Of a request that was not itself submitted. */
-static __always_inline struct block_io *block_find_submitter(struct request *rq, __u32 op)
+static __noinline struct block_io *block_find_submitter(struct request *rq, __u32 op)
 {
 	struct request *owner = op == BLOCK_FLUSH ? block_flush_owner(rq) : rq;
 	struct block_io *from;
@@ -278,7 +343,7 @@ static __always_inline struct block_io *block_find_submitter(struct request *rq,
 	from = block_take_bio(rq, owner);
 	if (from || owner == rq)
 		return from;
-	from = bpf_map_lookup_elem(&block_ios, &key);
+	from = block_find(key);
 	return from ? block_inherit((__u64)rq, from) : NULL;
 }
 
@@ -292,7 +357,7 @@ static __always_inline bool block_disk_wanted(struct request *rq, __u32 partitio
 static __always_inline struct block_io *block_wanted(struct request *rq, __u32 flags, const bool typed)
 {
 	__u64 key = (__u64)rq;
-	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
+	struct block_io *io = block_find(key);
 	__u32 disk = 0;
 
 	if (block_submitters && (!io || !io->state || (io->state & BLOCK_ENDED))) {
@@ -353,7 +418,7 @@ static __always_inline void block_ended(struct block_io *io)
 static __always_inline int block_finished(struct request *rq)
 {
 	__u64 key = (__u64)rq;
-	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
+	struct block_io *io = block_find(key);
 
 	if (io && io->issued)
 		block_ended(io);
@@ -390,7 +455,7 @@ static __always_inline int block_completed(struct request *rq, __u32 bytes, cons
 		return block_sized(rq, bytes, typed);
 
 	__u64 key = (__u64)rq;
-	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
+	struct block_io *io = block_find(key);
 
 	if (!io || !io->issued)
 		return 0;
@@ -406,7 +471,7 @@ static __always_inline int block_completed(struct request *rq, __u32 bytes, cons
 static __always_inline int block_absorbed(struct request *rq)
 {
 	__u64 key = (__u64)rq;
-	struct block_io *io = bpf_map_lookup_elem(&block_ios, &key);
+	struct block_io *io = block_find(key);
 
 	if (io)
 		io->state = 0;
@@ -519,8 +584,8 @@ static __always_inline void *block_argument(const __u64 *ctx, bool second)
 		return act;                                            \
 	}
 
-BLOCK_TRACEPOINT(submit, block_io_start, block_submitted(ctx[0]))
-BLOCK_TRACEPOINT(getrq, block_getrq, block_submitted((__u64)block_argument(ctx, block_bio_queue_first)))
+BLOCK_TRACEPOINT(submit, block_io_start, block_submitted(ctx[0], false))
+BLOCK_TRACEPOINT(getrq, block_getrq, block_submitted((__u64)block_argument(ctx, block_bio_queue_first), true))
 BLOCK_TRACEPOINT(insert, block_rq_insert, block_inserted(block_argument(ctx, block_queue_first), typed))
 BLOCK_TRACEPOINT(merge, block_rq_merge, block_absorbed(block_argument(ctx, block_queue_first)))
 BLOCK_TRACEPOINT(issue, block_rq_issue, block_issued(block_argument(ctx, block_queue_first), typed))
@@ -533,7 +598,7 @@ BLOCK_TRACEPOINT(bio_missed, block_bio_complete, block_bio_missed())
 SEC("?kprobe/blk_account_io_start")
 int BPF_KPROBE(block_submit_kprobe, struct request *rq)
 {
-	return block_submitted((__u64)rq);
+	return block_submitted((__u64)rq, false);
 }
 
 SEC("?kprobe/blk_mq_start_request")

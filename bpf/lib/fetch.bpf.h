@@ -97,24 +97,17 @@ static __always_inline __u64 fetch_cast(__u64 value, __u32 bits, bool is_signed)
 	return is_signed ? (__u64)((__s64)(value << shift) >> shift) : value << shift >> shift;
 }
 
-static __always_inline bool fetch_compare(const struct fetch_step *step, __u64 value)
+static __always_inline __u32 fetch_compare(const struct fetch_step *step, __u64 value)
 {
-	bool equal = value == step->number;
-	bool less = step->flag ? (__s64)value < (__s64)step->number : value < step->number;
+	__u64 sign = (__u64)step->flag << 63, number = step->number ^ sign;
+	__u32 order = 2; /* of the bits of fetch_compare */
 
-	switch (step->index) {
-	case FETCH_EQUAL:
-		return equal;
-	case FETCH_UNEQUAL:
-		return !equal;
-	case FETCH_LESS:
-		return less;
-	case FETCH_LESS_EQUAL:
-		return less || equal;
-	case FETCH_MORE:
-		return !less && !equal;
-	}
-	return !less;
+	value ^= sign;
+	if (value < number)
+		order = 0;
+	if (value == number)
+		order = 1;
+	return step->index >> order & 1;
 }
 
 /* A process of another PID namespace has no number here. */
@@ -232,40 +225,60 @@ __noinline __u64 fetch_do(__u64 value, __u64 context, __u32 plan_number, __u32 n
 	return value;
 }
 
-/* Whether the plan's filter wants this hit; `latency` is that of the call that returns, 0 where there is none. */
-__noinline int fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
+/* The value after a step of the filter's. Who the current task is, is asked most, and so without calls of our own. */
+static __always_inline __u64 fetch_asked(const struct fetch_step *step, __u64 value, __u64 context, __u32 plan_number,
+					 __u32 number, __u64 latency)
+{
+	if (step->op == FETCH_TASK && step->index <= FETCH_TID && !filter_pidns) {
+		__u64 ids = bpf_get_current_pid_tgid();
+
+		return step->index == FETCH_PID ? ids >> 32 : (__u32)ids;
+	}
+	return fetch_do(value, context, plan_number, number, latency);
+}
+
+/*
+ * Whether the plan's filter wants this hit; `latency` is that of the call that returns, 0 where there is none. Jumps go
+ * forward only. The first step is told from outside, so that the verifier does not know where the walk is: else it
+ * follows each step for every way that leads there.
+ */
+__noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency, __u32 number)
 {
 	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
-	__u32 next = 0;
+	__u32 truth = number;
 	__u64 value = 0;
-	int truth = 0;
 
 	if (!plan)
 		return 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FETCH_FILTER_STEPS; i++) {
-		const struct fetch_step *step = &plan->filter[i];
+		const struct fetch_step *step;
 
+		barrier_var(number);
+		if (number >= FETCH_FILTER_STEPS)
+			return 0;
+		step = &plan->filter[number];
 		if (step->op == FETCH_END)
 			return 1;
-		if (i < next)
-			continue;
 		if (step->op == FETCH_WANTED)
 			return step->flag;
 		if (step->op == FETCH_COMPARE) {
 			truth = fetch_compare(step, value);
+		} else if (step->op == FETCH_JUMP) {
+			if (truth == step->flag) {
+				number = step->index;
+				continue;
+			}
 		} else if (step->op >= FETCH_MATCH_USER && step->op <= FETCH_MATCH_COMM) {
-			truth = fetch_match(value, step->index, step->op);
-			if (truth < 0) {
+			int matches = fetch_match(value, step->index, step->op);
+
+			if (matches < 0) {
 				count_lost(value_unread);
 				return 0;
 			}
-			truth ^= step->flag & 1;
-		} else if (step->op == FETCH_JUMP) {
-			if (truth == step->flag)
-				next = step->index;
+			truth = (matches ^ step->flag) & 1;
 		} else {
-			value = fetch_do(value, context, plan_number, i, latency);
+			value = fetch_asked(step, value, context, plan_number, number, latency);
 			if (value == FETCH_UNREAD) {
 				/* Who has no number here is nobody that was asked for, and so not lost. */
 				if (step->op != FETCH_TASK)
@@ -273,8 +286,14 @@ __noinline int fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
 				return 0;
 			}
 		}
+		number++;
 	}
 	return 0;
+}
+
+static __always_inline bool fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
+{
+	return fetch_walk_filter(context, plan_number, latency, 0);
 }
 
 /* The value whose steps begin at `first`, for the step that shows it. */

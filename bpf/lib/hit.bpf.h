@@ -88,12 +88,14 @@ static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, 
 	hit->place = cookie;
 	hit->plan_number = cookie >> 32;
 	hit->latency = 0;
-	hit->context = fetch_context_address(ctx);
+	hit->context = 0;
 	hit->plan = bpf_map_lookup_elem(&fetch_plans, &hit->plan_number);
 	if (!hit->plan)
 		return false;
 	if (!(hit->plan->flags & FETCH_ANYONE) && !filter_current())
 		return false;
+	if (hit->plan->flags & (FETCH_OF_CONTEXT | FETCH_ENTRY | FETCH_RETURN))
+		hit->context = fetch_context_address(ctx);
 	if (hit_spans && !hit_span(ctx, hit, kind))
 		return false;
 	return fetch_wanted(hit->context, hit->plan_number, hit->latency);

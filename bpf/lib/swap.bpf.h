@@ -5,7 +5,7 @@
 #ifndef KIT_SWAP_BPF_H
 #define KIT_SWAP_BPF_H
 
-#include "base.bpf.h"
+#include "places.bpf.h"
 
 /* The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). */
 #define SWAPPED_MAP_OF(name, map_type, flags, entries, key_type, value_type) \
@@ -27,6 +27,30 @@
 		__array(values, struct name##_pattern);                            \
 	} name SEC(".maps") = { .values = { (void *)&name##_first } }
 
+/*
+ * The same, keyed by a number that is never 0, with 2^bits places before the map (places.bpf.h). The reader leaves each
+ * place to its owner when it clears what is counted there, so that both arrays have the same ones.
+ */
+#define SWAPPED_PLACES(name, bits, entries, value_type)                                                                \
+	SWAPPED_MAP(name, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, entries, __u64, value_type);                           \
+	enum {                                                                                                         \
+		name##_place_bits = bits                                                                               \
+	};                                                                                                             \
+	struct name##_place {                                                                                          \
+		__u64 owner; /* 0: free */                                                                             \
+		value_type value;                                                                                      \
+	};                                                                                                             \
+	SWAPPED_MAP_OF(name##_places_map, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1 << (bits), __u32, struct name##_place) \
+	name##_places_first SEC(".maps"), name##_places_second SEC(".maps");                                           \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
+		__uint(max_entries, 1);                                                                                \
+		__type(key, __u32);                                                                                    \
+		__array(values, struct name##_places_map);                                                             \
+	} name##_places SEC(".maps") = { .values = { (void *)&name##_places_first } };                                 \
+	SWAPPED_MAP_OF(name##_places_taken_map, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1 << (bits), __u32, __u8)        \
+	name##_places_taken SEC(".maps")
+
 static __always_inline void *swapped_map(void *slot)
 {
 	__u32 zero = 0;
@@ -46,6 +70,24 @@ static __always_inline void *swapped_map(void *slot)
 				count_lost(map_full__##name);                        \
 		}                                                                    \
 		(void *)entry_;                                                      \
+	})
+
+/* The entry of a number in what is in use: in its own place, or in the map; made from `first` if there is none. */
+#define SWAPPED_PLACES_ENTRY(name, key, first)                                                        \
+	({                                                                                            \
+		void *places_ = swapped_map(&(name##_places));                                        \
+		__u32 index_ = place_index((__u32)((key) ^ (key) >> 32), name##_place_bits);          \
+		struct name##_place *place_ = places_ ? bpf_map_lookup_elem(places_, &index_) : NULL; \
+		typeof(first) value_;                                                                 \
+		if (place_ && place_->owner == (key)) {                                               \
+			value_ = &place_->value;                                                      \
+		} else if (place_ && !place_->owner && place_claim(&(name##_places_taken), index_)) { \
+			place_->owner = (key);                                                        \
+			value_ = &place_->value;                                                      \
+		} else {                                                                              \
+			value_ = SWAPPED_ENTRY(name, &(key), first);                                  \
+		}                                                                                     \
+		value_;                                                                               \
 	})
 
 #endif

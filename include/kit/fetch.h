@@ -27,7 +27,7 @@ enum fetch_verb {
   FETCH_LATENCY,      /* value = ns since the call that now returns; unread if that was not seen */
   FETCH_AT_LEAST,     /* value stays, but is unread if it is below number */
   FETCH_TASK,         /* value = what `index` (fetch_task) says of the task that runs */
-  FETCH_COMPARE,      /* truth = value `index` (fetch_compare) number, as signed if `flag` */
+  FETCH_COMPARE,      /* truth = whether `index` (fetch_compare) has value's order to number, signed if `flag` */
   FETCH_MATCH_USER,   /* truth = the string at value matches glob `index`; not if `flag` */
   FETCH_MATCH_KERNEL,
   FETCH_MATCH_COMM,
@@ -41,7 +41,15 @@ enum fetch_verb {
 };
 
 enum fetch_task { FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_NSECS, FETCH_CGROUP };
-enum fetch_compare { FETCH_EQUAL, FETCH_UNEQUAL, FETCH_LESS, FETCH_LESS_EQUAL, FETCH_MORE, FETCH_MORE_EQUAL };
+/* In which orders of two numbers it is true: a bit for each, so that no branch is asked for. */
+enum fetch_compare {
+  FETCH_LESS = 1,
+  FETCH_EQUAL = 2,
+  FETCH_MORE = 4,
+  FETCH_LESS_EQUAL = FETCH_LESS | FETCH_EQUAL,
+  FETCH_MORE_EQUAL = FETCH_MORE | FETCH_EQUAL,
+  FETCH_UNEQUAL = FETCH_LESS | FETCH_MORE
+};
 
 struct fetch_step {
   __u8 op;
@@ -65,12 +73,13 @@ KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS) + 1
 #define FETCH_NONE 0xff
 
 enum fetch_flag {
-  FETCH_ANYONE = 1, /* the hit is about no process: the suite's filters do not ask */
-  FETCH_ENTRY = 2,  /* the call is remembered for its return, and nothing else is done */
-  FETCH_RETURN = 4, /* the call that was remembered is taken */
-  FETCH_POPPED = 8, /* at that return the stack no longer holds the return address */
-  FETCH_NARROW = 16, /* that address has 4 bytes: a 32-bit program's */
-  FETCH_SIGNED = 32, /* the first value has a sign */
+  FETCH_ANYONE = 1,      /* the hit is about no process: the suite's filters do not ask */
+  FETCH_ENTRY = 2,       /* the call is remembered for its return, and nothing else is done */
+  FETCH_RETURN = 4,      /* the call that was remembered is taken */
+  FETCH_POPPED = 8,      /* at that return the stack no longer holds the return address */
+  FETCH_NARROW = 16,     /* that address has 4 bytes: a 32-bit program's */
+  FETCH_SIGNED = 32,     /* the first value has a sign */
+  FETCH_OF_CONTEXT = 64, /* a step asks for what the program is given */
 };
 
 /*

@@ -6,11 +6,13 @@
 #include <cstring>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kit/failure.hpp"
 #include "kit/handle.hpp"
+#include "kit/mapping.hpp"
 #include "kit/sink.hpp"
 
 namespace kit {
@@ -57,19 +59,46 @@ struct RawEntry {
   std::vector<std::byte> key, values;
 };
 
-// Takes everything out of a swapped map (bpf/lib/swap.bpf.h), so that nothing counted meanwhile is lost: what is
-// counted from now on belongs to the next call.
-class SwappedMap {
+// One of the two maps of a slot is in use, the other is the reader's.
+class SwappedPair {
  public:
-  // `name` is the name of the slot; its two maps are name_first and name_second.
-  SwappedMap(bpf_object* object, const std::string& name);
-  std::vector<RawEntry> take();
-  std::size_t value_size() const;
+  // `name` is the name of the slot; its two maps are name_first and name_second. A Failure if there is no such slot.
+  SwappedPair(bpf_object* object, const std::string& name);
+  // Puts the other map in the slot, and returns the index of the one that no program uses any more.
+  int swap();
+  bpf_map* map(int index) const { return maps_[index]; }
 
  private:
   bpf_map* slot_;
   bpf_map* maps_[2];
   int active_ = 0;
+};
+
+// The places of SWAPPED_PLACES, which are arrays of an owner's number and a value.
+class SwappedPlaces {
+ public:
+  SwappedPlaces(bpf_object* object, const std::string& name);
+  // What was counted in places since the last call: each owner's number, and its value.
+  void take(std::vector<RawEntry>& into);
+
+ private:
+  std::byte* place(int map, std::size_t index) const;
+  SwappedPair pair_;
+  std::size_t step_, value_, count_;
+  Mapping mapped_[2];
+};
+
+// Takes everything out of a swapped map (bpf/lib/swap.bpf.h), so that nothing counted meanwhile is lost: what is
+// counted from now on belongs to the next call. With places before it a key may come twice.
+class SwappedMap {
+ public:
+  SwappedMap(bpf_object* object, const std::string& name);
+  std::vector<RawEntry> take();
+  std::size_t value_size() const;
+
+ private:
+  SwappedPair pair_;
+  std::optional<SwappedPlaces> places_;
 };
 
 // An array whose values are 64-bit counters that only grow, per CPU or not: gives what was added since the last call.

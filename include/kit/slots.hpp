@@ -14,6 +14,9 @@ namespace kit {
 std::uint64_t slot_first(unsigned slot);
 std::uint64_t slot_last(unsigned slot);
 
+// Adds what another one of the same values has.
+void add(kit_histogram& to, const kit_histogram& more);
+
 class Slots {
  public:
   Slots() : counts_(KIT_SLOTS) {}

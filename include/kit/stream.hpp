@@ -10,29 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "kit/handle.hpp"
+#include "kit/mapping.hpp"
 #include "kit/record.h"
 
 namespace kit {
-
-// Memory mapped from a descriptor.
-class Mapping {
- public:
-  Mapping() = default;
-  Mapping(int fd, std::size_t offset, std::size_t size, bool writable);
-  Mapping(Mapping&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(other.size_) {}
-  Mapping& operator=(Mapping&& other) noexcept {
-    std::swap(at_, other.at_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~Mapping();
-  char* get() const { return static_cast<char*>(at_); }
-
- private:
-  void* at_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 // The consumer's side of a BPF ring buffer (kernel/bpf/ringbuf.c): two positions, a page each, and the data. Read here
 // rather than through ring_buffer__poll() because waking, batching and memory are what this suite does differently: the

@@ -97,7 +97,7 @@ int main(void) {
 }
 )",
                                       {"-O1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"});
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   live::Process running({program});
   running.says();
   live::Tool tool("stackcount", {"uprobe:" + program + ":inner", "-p", running.number()});

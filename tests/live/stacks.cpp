@@ -50,7 +50,7 @@ TEST_CASE("of 20,000 different stacks none is lost and no two are one") {
   CHECK(std::all_of(ways.begin(), ways.end(), [](const auto& way) { return way.second == 1; }));
 }
 
-TEST_CASE("stacks for which there is no room are counted: lost and shown are all that were made") {
+TEST_CASE("stacks for which there is no room are counted: lost and shown are all that were made", "[any-kernel]") {
   NEEDS("root");
   live::File folded;
   std::uint64_t count = live::heavy(20'000);

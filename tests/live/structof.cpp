@@ -162,7 +162,7 @@ TEST_CASE("who embeds a structure: all that pahole names, and arrays and unnamed
   }
 }
 
-TEST_CASE("what differs between two files") {
+TEST_CASE("what differs between two files", "[any-kernel]") {
   NEEDS("btf");
   std::string file = test::trigger_path("shapes");
   CHECK(ask({"file", "--diff", kernel}).rows().empty());

@@ -100,7 +100,7 @@ TEST_CASE("a library's function is found by the library's name", "[any-kernel]")
 int main(void) { char name[] = "COREKIT_NOBODY"; for (int i = 0; i < 5; i++) if (getenv(name)) return 1; return 0; }
 )",
                                       {"-O1"});
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   result = live::trace("trace", {"uprobe:libc:getenv", "/arg0 == \"COREKIT_NO*\"/", "arg0:str"}, {program});
   CHECK(values(result) == std::vector<Json>(5, {{"arg0", "COREKIT_NOBODY"}}));
 }
@@ -157,10 +157,8 @@ TEST_CASE("timers and counters hit as often as they say") {
   live::Result result = live::run("trace", {"interval:ms:50", "elapsed", "-n", "4"});
   auto all = values(result);
   REQUIRE(all.size() == 4);
-  for (std::size_t i = 1; i < 4; i++) {
-    auto apart = all[i]["elapsed"].get<std::uint64_t>() - all[i - 1]["elapsed"].get<std::uint64_t>();
-    CHECK(apart > 40'000'000);
-  }
+  // One may be late, and the next in time again.
+  CHECK(all[3]["elapsed"].get<std::uint64_t>() - all[0]["elapsed"].get<std::uint64_t>() > 110'000'000);
   CHECK(live::run("trace", {"profile:hz:99", "cpu", "-n", "3"}).row_lines() == 3);
   // An idle machine has no page faults: a command's start has some.
   CHECK(live::trace("trace", {"software:page-faults:1", "pid", "-n", "3"}, live::trigger("says")).row_lines() == 3);
@@ -324,7 +322,7 @@ int main(void) {
 }
 )",
                                       {"-m32", "-O1"});
-  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)");
+  if (program.empty()) SKIP_CASE("no compiler for 32-bit programs here (gcc-multilib)", "gcc");
   live::Result result = live::trace("trace",
                                     {"uprobe:" + program + ":add", "arg0:d", "arg1", "arg2:str",
                                      "uretprobe:" + program + ":add", "/latency > 0/", "retval:d", "latency"},
@@ -343,14 +341,15 @@ int main(void) {
 
 TEST_CASE("of a glob what cannot be probed is left out and named, and the rest is probed") {
   NEEDS("root");
-  live::Result result = live::trace("count", {"uprobe:libc:*time*"}, {"/bin/sh", "-c", "date > /dev/null"});
+  live::Result result =
+      live::trace("count", {"uprobe:libc:clock_get*", "uprobe:libc:gett*"}, live::trigger("hot", {"1", "/dev/zero"}));
   INFO(result.err);
   CHECK(result.status == 0);
-  CHECK(result.row_lines() > 0);
+  CHECK(result.row({{"probe", "uprobe:libc.so.6:clock_gettime"}})["count"].get<int>() > 0);
   // Each choice is made by a function of the loader's: where there is none, nothing is left out.
-  if (result.err.empty()) SKIP_CASE("this libc has no such function that cannot be probed");
-  CHECK(live::count_lines(result.err) == 1);
-  CHECK(result.err.find("left out, ") != std::string::npos);
+  if (result.err.find("left out") == std::string::npos)
+    SKIP_CASE("this libc has no such function that cannot be probed");
+  CHECK(result.err.find("left out, 1 of what matches: ") != std::string::npos);
 }
 
 TEST_CASE("a plan is tried before it is called full") {
@@ -389,7 +388,7 @@ int main(void) {
 }
 )",
                                       {"-O1", "-pthread"});
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   live::Process running({program});
   std::string address = running.says();
   live::Result plan = live::run("trace", {"--explain", "-p", running.number(), "watchpoint:" + address + ":8:w"});
@@ -415,7 +414,7 @@ int main(void) {
 }
 )",
                                       {"-O1"});
-  if (program.empty()) SKIP_CASE("no compiler here");
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   live::Result result = live::trace("trace", {"--string", "16", "uprobe:" + program + ":look", "arg0:str"}, {program});
   CHECK(values(result) ==
         std::vector<Json>{{{"arg0", "fourteen bytes"}}, {{"arg0", "fifteen bytes.…"}}, {{"arg0", "sixteen bytes.…"}}});

@@ -69,11 +69,8 @@ bool wanted(const std::string& filter, const std::vector<std::int64_t>& argument
     if (step.op == FETCH_END) return true;
     if (step.op == FETCH_WANTED) return step.flag;
     if (step.op == FETCH_CONSTANT) value = number;
-    if (step.op == FETCH_COMPARE) {
-      const bool answers[] = {value == number, value != number, value<number, value <= number, value> number,
-                              value >= number};
-      truth = answers[step.index];
-    }
+    if (step.op == FETCH_COMPARE)
+      truth = step.index & (value < number ? FETCH_LESS : value == number ? FETCH_EQUAL : FETCH_MORE);
     if (step.op == FETCH_JUMP && truth == !!step.flag) i = step.index - 1u;
   }
   throw std::runtime_error("the filter has no answer");

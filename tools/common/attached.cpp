@@ -111,6 +111,8 @@ Verdict Attached::can_add(const Attachment& attachment) {
   if (name == "hit_fexit") return running_kernel()->can_attach({HookKind::fexit, function});
   if (name == "hit_raw" && !attachment.target.empty())
     return running_kernel()->can_attach({HookKind::raw_tp, attachment.target});
+  // These are chosen only where a link of that kind could be made.
+  if (name.ends_with("_multi")) return yes;
   // Closing a tracepoint's event waits for every CPU.
   if (name != "hit_perf_event") return running_kernel()->can_attach({HookKind::placed, attachment.shown});
   try {
@@ -120,6 +122,10 @@ Verdict Attached::can_add(const Attachment& attachment) {
     if (yes.denied) yes.lacks = missing_capabilities();
   }
   return yes;
+}
+
+bool Attached::is_by_event(std::string_view program) {
+  return program != "hit_raw" && program != "hit_fentry" && program != "hit_fexit" && !program.ends_with("_multi");
 }
 
 bool needs_copies(std::string_view program) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <vector>
 
@@ -113,11 +114,15 @@ std::size_t count_requests() {
 }
 
 // Twice as many, for disks that are yet to come and for bios. Made beforehand, since what a program allocates may be
-// refused in a burst; but not where the machine has so many that this is some 10 MB.
-void size_map(bpf_map* map) {
+// refused in a burst; but not where the machine has so many that this is some 10 MB. As many places, up to some 5 MB.
+void size_maps(bpf_object* object) {
+  auto map = [object](const char* name) { return bpf_object__find_map_by_name(object, name); };
   std::size_t entries = std::clamp<std::size_t>(2 * count_requests(), 8192, 1 << 20);
-  bpf_map__set_max_entries(map, static_cast<__u32>(entries));
-  if (entries <= 65536) bpf_map__set_map_flags(map, 0);
+  bpf_map__set_max_entries(map("block_ios"), static_cast<__u32>(entries));
+  if (entries <= 65536) bpf_map__set_map_flags(map("block_ios"), 0);
+  std::uint32_t places = std::bit_floor(static_cast<std::uint32_t>(std::min<std::size_t>(entries, 65536)));
+  set_knob<std::uint32_t>(object, "block_place_bits", static_cast<std::uint32_t>(std::countr_zero(places)));
+  for (const char* name : {"block_places", "block_places_taken"}) bpf_map__set_max_entries(map(name), places);
 }
 
 bool filters_processes(const Settings& s) {
@@ -236,7 +241,7 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   set_knob(object, "block_merges", needs.merges);
   set_knob(object, "block_only", needs.disk.number);
   set_knob(object, "block_only_partition", needs.disk.number && is_partition(needs.disk.number));
-  size_map(bpf_object__find_map_by_name(object, "block_ios"));
+  size_maps(object);
 
   AttachPlan plan;
   Programs program{object};

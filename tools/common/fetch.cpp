@@ -37,6 +37,11 @@ fetch_step make_step(fetch_verb verb, unsigned index = 0, unsigned size = 0, boo
           .number = number};
 }
 
+bool asks_context(const fetch_step& step) {
+  return step.op == FETCH_REGISTER || step.op == FETCH_ADD_REGISTER || step.op == FETCH_CONTEXT ||
+         step.op == FETCH_ADD_CONTEXT;
+}
+
 constexpr std::pair<std::string_view, fetch_compare> signs[] = {{"==", FETCH_EQUAL}, {"!=", FETCH_UNEQUAL},
                                                                 {"<", FETCH_LESS},   {"<=", FETCH_LESS_EQUAL},
                                                                 {">", FETCH_MORE},   {">=", FETCH_MORE_EQUAL}};
@@ -89,6 +94,9 @@ class PlanBuilder {
       if (steps_[i].op >= FETCH_SHOW) plan.shows[value++] = static_cast<__u8>(i);
     plans_.strings_ = std::max(plans_.strings_, strings_);
     if (has_sign_) plan.flags |= FETCH_SIGNED;
+    if (std::any_of(std::begin(plan.filter), std::end(plan.filter), asks_context) ||
+        std::any_of(std::begin(plan.show), std::end(plan.show), asks_context))
+      plan.flags |= FETCH_OF_CONTEXT;
     return plan;
   }
 
@@ -282,8 +290,8 @@ class PlanBuilder {
     switch (expression.kind) {
       case Expression::Kind::negate: return truth(expression.of[0]);
       case Expression::Kind::compare: {
-        constexpr std::string_view opposite[] = {"!=", "==", ">=", ">", "<=", "<"};
-        other.text = opposite[sign_of(expression.text)];
+        for (auto [sign, compare] : signs)
+          if ((compare ^ sign_of(expression.text)) == (FETCH_UNEQUAL | FETCH_EQUAL)) other.text = sign;
         return compare(other);
       }
       default: {

@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <sched.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -208,28 +210,77 @@ std::uint64_t layout_hash(bpf_object* object, const std::string& prefix) {
   return hash.value();
 }
 
-SwappedMap::SwappedMap(bpf_object* object, const std::string& name)
+SwappedPair::SwappedPair(bpf_object* object, const std::string& name)
     : slot_(bpf_object__find_map_by_name(object, name.c_str())),
       maps_{bpf_object__find_map_by_name(object, (name + "_first").c_str()),
             bpf_object__find_map_by_name(object, (name + "_second").c_str())} {
   if (!slot_ || !maps_[0] || !maps_[1]) throw Failure(Exit::failed, cat("the built-in BPF program has no map ", name));
 }
 
-std::size_t SwappedMap::value_size() const {
-  std::size_t size = bpf_map__value_size(maps_[0]);
-  bool per_cpu = bpf_map__type(maps_[0]) == BPF_MAP_TYPE_PERCPU_HASH;
-  return per_cpu ? (size + 7) / 8 * 8 * static_cast<std::size_t>(libbpf_num_possible_cpus()) : size;
-}
-
-std::vector<RawEntry> SwappedMap::take() {
-  int full = bpf_map__fd(maps_[active_]), slot = 0;
+int SwappedPair::swap() {
+  int full = active_, slot = 0;
   active_ ^= 1;
   int empty = bpf_map__fd(maps_[active_]);
   // Returns when no program uses the full one any more.
   if (bpf_map_update_elem(bpf_map__fd(slot_), &slot, &empty, BPF_ANY) != 0)
     throw Failure(Exit::failed, cat("cannot swap a map: ", error_text(errno)));
+  return full;
+}
+
+namespace {
+
+constexpr std::size_t owner_size = sizeof(std::uint64_t);
+
+bool all_zero(const std::byte* bytes, std::size_t size) {
+  return std::all_of(bytes, bytes + size, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+}  // namespace
+
+SwappedPlaces::SwappedPlaces(bpf_object* object, const std::string& name)
+    : pair_(object, name),
+      step_((bpf_map__value_size(pair_.map(0)) + 7) / 8 * 8),
+      value_(bpf_map__value_size(pair_.map(0)) - owner_size),
+      count_(bpf_map__max_entries(pair_.map(0))) {
+  auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  for (int map : {0, 1})
+    mapped_[map] = Mapping(bpf_map__fd(pair_.map(map)), 0, (step_ * count_ + page - 1) / page * page, true);
+}
+
+std::byte* SwappedPlaces::place(int map, std::size_t index) const {
+  return reinterpret_cast<std::byte*>(mapped_[map].get()) + index * step_;
+}
+
+void SwappedPlaces::take(std::vector<RawEntry>& into) {
+  int full = pair_.swap();
+  for (std::size_t index = 0; index < count_; index++) {
+    std::byte *here = place(full, index), *value = here + owner_size;
+    if (all_zero(here, owner_size)) continue;
+    // For the programs, too, who owns it: a place has one owner for ever.
+    std::memcpy(place(full ^ 1, index), here, owner_size);
+    if (all_zero(value, value_)) continue;
+    into.push_back({{here, here + owner_size}, {value, value + value_}});
+    std::memset(value, 0, value_);
+  }
+}
+
+SwappedMap::SwappedMap(bpf_object* object, const std::string& name) : pair_(object, name) {
+  std::string places = name + "_places";
+  if (bpf_object__find_map_by_name(object, places.c_str())) places_.emplace(object, places);
+}
+
+std::size_t SwappedMap::value_size() const {
+  std::size_t size = bpf_map__value_size(pair_.map(0));
+  bool per_cpu = bpf_map__type(pair_.map(0)) == BPF_MAP_TYPE_PERCPU_HASH;
+  return per_cpu ? (size + 7) / 8 * 8 * static_cast<std::size_t>(libbpf_num_possible_cpus()) : size;
+}
+
+std::vector<RawEntry> SwappedMap::take() {
   std::vector<RawEntry> entries;
-  RawEntry entry{std::vector<std::byte>(bpf_map__key_size(maps_[0])), std::vector<std::byte>(value_size())};
+  if (places_) places_->take(entries);
+  bpf_map* map = pair_.map(pair_.swap());
+  int full = bpf_map__fd(map);
+  RawEntry entry{std::vector<std::byte>(bpf_map__key_size(map)), std::vector<std::byte>(value_size())};
   while (bpf_map_get_next_key(full, nullptr, entry.key.data()) == 0) {
     if (bpf_map_lookup_elem(full, entry.key.data(), entry.values.data()) == 0) entries.push_back(entry);
     bpf_map_delete_elem(full, entry.key.data());

@@ -48,6 +48,8 @@ class Attached {
   void add(bpf_program* program, const Attachment& attachment);
   // Whether the kernel takes it, by trial; of what is costly to try, only whether anything of its kind is taken.
   static Verdict can_add(const Attachment& attachment);
+  // Whether a program of the skeletons, by its name, is attached through a perf event.
+  static bool is_by_event(std::string_view program);
   // Runs a program that is attached to nothing.
   void run(std::uint64_t cookie) const;
   void detach();

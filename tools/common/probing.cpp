@@ -184,8 +184,11 @@ AttachPlan Probing::prepare(bpf_object* object) {
     bool first = !parts.contains(one.program);
     if (first && needs_copies(one.program)) set_first_copy(program, {.cookie = one.cookie, .type_id = one.type_id});
     Part& part = parts[one.program].emplace_back(program, cat("placed/", one.shown));
-    // A run that is to go on tries each when it attaches.
-    if (session_.settings().explain) part.hook.trial = [&one] { return Attached::can_add(one); };
+    // A run that is to go on tries each when it attaches; what may forbid perf events is asked for those only.
+    if (session_.settings().explain)
+      part.hook.trial = [&one] { return Attached::can_add(one); };
+    else if (!Attached::is_by_event(one.program))
+      part.hook.trial = [] { return Verdict{.yes = true, .denied = false, .lacks = {}, .why = {}, .target = {}}; };
   }
   for (auto& [program, all] : parts) {
     // The ways' names are those of the programs: hit_kprobe_multi is "kprobe_multi".

@@ -15,6 +15,12 @@ std::uint64_t slot_first(unsigned slot) {
 
 std::uint64_t slot_last(unsigned slot) { return slot + 1 < KIT_SLOTS ? slot_first(slot + 1) - 1 : UINT64_MAX; }
 
+void add(kit_histogram& to, const kit_histogram& more) {
+  to.sum += more.sum;
+  to.max = std::max(to.max, more.max);
+  for (unsigned slot = 0; slot < KIT_SLOTS; slot++) to.slots[slot] += more.slots[slot];
+}
+
 std::uint64_t Slots::count() const {
   std::uint64_t sum = 0;
   for (std::uint64_t count : counts_) sum += count;

@@ -2,7 +2,7 @@
 #include "kit/stream.hpp"
 
 #include <linux/bpf.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,19 +20,6 @@ std::uint64_t load(const void* position) {
 constexpr std::size_t align8(std::size_t size) { return (size + 7) / 8 * 8; }
 
 }  // namespace
-
-Mapping::Mapping(int fd, std::size_t offset, std::size_t size, bool writable)
-    : at_(mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd,
-               static_cast<off_t>(offset))),
-      size_(size) {
-  if (at_ != MAP_FAILED) return;
-  at_ = nullptr;
-  throw Failure(Exit::failed, cat("cannot map the ring buffer: ", error_text(errno)));
-}
-
-Mapping::~Mapping() {
-  if (at_) munmap(at_, size_);
-}
 
 Ring::Ring(int fd, std::size_t size)
     : fd_(fd),
