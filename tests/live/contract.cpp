@@ -435,7 +435,7 @@ TEST_CASE("--explain tells the plan, in text and JSON", "[any-kernel]") {
   }
 }
 
-TEST_CASE("every --attach way that this kernel takes shows the same") {
+TEST_CASE("every --attach way that this kernel takes shows the same", "[each-kernel]") {
   NEEDS("root");
   for (const Subject& subject : live::subjects()) {
     std::map<Words, std::vector<Json>> usual;  // by the options

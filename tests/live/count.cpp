@@ -16,7 +16,7 @@ live::Result counts(const Words& probes, const Words& command, const Words& opti
 
 }  // namespace
 
-TEST_CASE("calls are counted by place and by value, exactly") {
+TEST_CASE("calls are counted by place and by value, exactly", "[each-kernel]") {
   NEEDS("root");
   live::Result result =
       counts({"uprobe:" + steps() + ":steps", "uretprobe:" + steps() + ":deeper"}, live::trigger("steps", {"1000"}));

@@ -154,7 +154,7 @@ unsigned slot_of(std::vector<std::uint64_t> latencies, double share) {
 
 }  // namespace
 
-TEST_CASE("direct I/O, one at a time and 32 at once") {
+TEST_CASE("direct I/O, one at a time and 32 at once", "[each-kernel]") {
   NEEDS("root");
   NEEDS("loop");
   live::LoopDisk disk;
@@ -231,7 +231,7 @@ TEST_CASE("a partition is shown as such, and with its disk") {
   CHECK(live::trace("disksnoop", {"--disk", "/dev/" + disk.name()}, io(disk, {"read", "4096", "7"})).row_lines() == 7);
 }
 
-TEST_CASE("zram, a disk without requests, under its name") {
+TEST_CASE("zram, a disk without requests, under its name", "[each-kernel]") {
   NEEDS("root");
   NEEDS("zram");
   live::ZramDisk disk;
@@ -356,7 +356,7 @@ TEST_CASE("each way shows the same I/O") {
   CHECK(taken > 0);
 }
 
-TEST_CASE("biolatency 1 3 gives three reports, and what was made is in them once") {
+TEST_CASE("biolatency 1 3 gives three reports, and what was made is in them once", "[each-kernel]") {
   NEEDS("root");
   NEEDS("loop");
   live::LoopDisk disk;

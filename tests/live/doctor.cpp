@@ -52,7 +52,7 @@ void compare(const std::function<void()>& inside) {
 
 }  // namespace
 
-TEST_CASE("every way to attach that can be tried otherwise, too, is as doctor says") {
+TEST_CASE("every way to attach that can be tried otherwise, too, is as doctor says", "[each-kernel]") {
   NEEDS("root");
   Result doctor = live::run("doctor", {});
   INFO(doctor.out);

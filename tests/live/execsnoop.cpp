@@ -30,7 +30,7 @@ const Words hostile = {"line\nbreak",
 
 }  // namespace
 
-TEST_CASE("bash and what it executes are a row each") {
+TEST_CASE("bash and what it executes are a row each", "[each-kernel]") {
   NEEDS("root");
   live::Result result = execs({}, {"bash", "-c", "exec -a x true"});
   CHECK(result.status == 0);
@@ -140,7 +140,7 @@ TEST_CASE("arguments of every size up to the limit are whole") {
   CHECK(args_of(rows.at(0)).back().size() == 131072 - own - 1);
 }
 
-TEST_CASE("--exit shows status or signal, and how long it ran") {
+TEST_CASE("--exit shows status or signal, and how long it ran", "[each-kernel]") {
   NEEDS("root");
   auto end_of = [](const Words& arguments) {
     live::Result result = execs({"--exit"}, live::trigger("ends", arguments));
@@ -201,7 +201,7 @@ TEST_CASE("failed ones are shown by --all and -x") {
   CHECK(execs({"-x"}, live::trigger("exec_fails", {"/etc", "2", "x"})).rows({{"error", "EACCES"}}).size() == 2);
 }
 
-TEST_CASE("--cwd names the working directory") {
+TEST_CASE("--cwd names the working directory", "[each-kernel]") {
   NEEDS("root");
   live::File file;
   std::string folder = std::filesystem::canonical(file.folder()), ends = test::trigger_path("ends");

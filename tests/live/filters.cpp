@@ -152,7 +152,7 @@ TEST_CASE("--comm takes globs of every kind", "[any-kernel]") {
   });
 }
 
-TEST_CASE("--cgroup takes in what is beneath") {
+TEST_CASE("--cgroup takes in what is beneath", "[each-kernel]") {
   NEEDS("root");
   NEEDS("cgroup2");
   live::Cgroup outer("corekit-test"), inner(outer, "inner"), sibling(outer, "sibling");
@@ -181,7 +181,7 @@ TEST_CASE("--cgroup takes in a group that is made later") {
   CHECK(subject.shown_of(tool.stop(), process.pid()) == subject.made);
 }
 
-TEST_CASE("--tree") {
+TEST_CASE("--tree", "[each-kernel]") {
   NEEDS("root");
   Process other(live::idle());
   check_filter([](const Process& p) { return Words{"--tree", p.number()}; }, true);
@@ -243,7 +243,7 @@ TEST_CASE("different filters must all match") {
   check_own_filter([](const Process& p) { return Words{"-p", p.number(), "-u", "65534"}; }, false);
 }
 
-TEST_CASE("inside a PID namespace PIDs are shown as it sees them") {
+TEST_CASE("inside a PID namespace PIDs are shown as it sees them", "[each-kernel]") {
   NEEDS("root");
   NEEDS("pidns");
   for (const Subject& subject : live::samples()) {

@@ -11,7 +11,7 @@ std::string steps() { return test::trigger_path("steps"); }
 
 }  // namespace
 
-TEST_CASE("each call of a recursion has its own latency") {
+TEST_CASE("each call of a recursion has its own latency", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("funclatency", {steps() + ":deeper"}, live::trigger("steps", {"1"}));
   INFO(result.out << result.err);

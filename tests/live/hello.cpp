@@ -4,7 +4,7 @@
 
 using live::Json;
 
-TEST_CASE("each forked process is a row, a thread is none") {
+TEST_CASE("each forked process is a row, a thread is none", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("hello", {}, live::trigger("forks", {"25"}));
   CHECK(result.status == 0);

@@ -11,7 +11,7 @@ std::string steps() { return test::trigger_path("steps"); }
 
 }  // namespace
 
-TEST_CASE("values fall where they belong") {
+TEST_CASE("values fall where they belong", "[each-kernel]") {
   NEEDS("root");
   live::Result result =
       live::trace("hist", {"uprobe:" + steps() + ":steps", "(u32)arg0"}, live::trigger("steps", {"1000"}));

@@ -49,7 +49,7 @@ std::vector<std::string> kernel_functions() {
 
 }  // namespace
 
-TEST_CASE("a kernel function's calls are seen with their arguments and results") {
+TEST_CASE("a kernel function's calls are seen with their arguments and results", "[each-kernel]") {
   NEEDS("kprobe");
   live::Result result = hits({std::string("kprobe:") + sleeper, "arg1", "pid", "func",
                               std::string("kretprobe:") + sleeper, "retval", "latency"},
@@ -118,7 +118,7 @@ TEST_CASE("a path is followed through the kernel's structures without headers") 
   }
 }
 
-TEST_CASE("fexit has arguments and results at once, and latency with its entry") {
+TEST_CASE("fexit has arguments and results at once, and latency with its entry", "[each-kernel]") {
   NEEDS("fentry");
   live::Result result = hits({std::string("fexit:") + sleeper, "mode", "retval", "latency"}, sleeps(3));
   if (result.status == 69) SKIP_CASE("this kernel refuses fexit", "fentry");
@@ -134,7 +134,7 @@ TEST_CASE("fexit has arguments and results at once, and latency with its entry")
             .size() == 3);
 }
 
-TEST_CASE("a glob counts each kernel function by itself") {
+TEST_CASE("a glob counts each kernel function by itself", "[each-kernel]") {
   NEEDS("kprobe");
   live::File file;
   // A few, since a kernel without kprobe.multi takes its time for each.

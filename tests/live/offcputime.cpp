@@ -6,7 +6,7 @@ using live::Json;
 using live::Words;
 using live::operator+;
 
-TEST_CASE("times off CPU are those that were waited, under the functions that waited") {
+TEST_CASE("times off CPU are those that were waited, under the functions that waited", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("offcputime", {"--state", "S"}, live::trigger("waits", {"700"}));
   INFO(result.err);

@@ -5,7 +5,7 @@
 using live::Json;
 using live::Words;
 
-TEST_CASE("the sleeper's stack and the waker's are joined") {
+TEST_CASE("the sleeper's stack and the waker's are joined", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("offwaketime", {"--state", "S", "--min", "100ms"}, live::trigger("waits", {"500"}));
   INFO(result.out << result.err);

@@ -52,7 +52,7 @@ TEST_CASE("a file that is not there is a failed open") {
   CHECK(result.end()["command"] == Json{{"exit", 1}});
 }
 
-TEST_CASE("all calls that open are seen, with their flags") {
+TEST_CASE("all calls that open are seen, with their flags", "[each-kernel]") {
   NEEDS("root");
   live::File file;
   auto rows = opens({}, live::trigger("open_ways", {file.path()})).rows({{"path", file.path()}});
@@ -100,7 +100,7 @@ TEST_CASE("-F --path looks at the absolute path") {
   CHECK(opens({"--path", canonical(file.folder())}, command).row_lines() == 0);
 }
 
-TEST_CASE("-F names the file that was opened, however it was named") {
+TEST_CASE("-F names the file that was opened, however it was named", "[each-kernel]") {
   NEEDS("root");
   live::File file;
   std::string folder = canonical(file.folder()), whole = folder + "/file";

@@ -20,7 +20,7 @@ TEST_CASE("a tracepoint has the fields that the kernel's tracefs tells") {
   CHECK(live::run("probes", {"sched_process_fork", "--kind", "tracepoint"}).row(Json::object()) == row);
 }
 
-TEST_CASE("a function has its prototype") {
+TEST_CASE("a function has its prototype", "[each-kernel]") {
   NEEDS("root");
   NEEDS("btf");
   Json row = live::run("probes", {"vfs_read"}).row({{"kind", "function"}});

@@ -53,7 +53,7 @@ void check_shares(const live::Result& result) {
 
 }  // namespace
 
-TEST_CASE("shares of time come out within five points of the truth") {
+TEST_CASE("shares of time come out within five points of the truth", "[each-kernel]") {
   NEEDS("root");
   if (access("/lib64/ld-linux-x86-64.so.2", X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
   live::Result result = live::trace("profile", {"-F", "999"}, live::trigger("hot", {"1500"}));

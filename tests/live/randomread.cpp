@@ -24,7 +24,7 @@ live::Result reads(const Words& options, const Words& arguments) {
 
 }  // namespace
 
-TEST_CASE("5 reads of 8 KiB are 5 rows of 8,192 bytes, in every way there is") {
+TEST_CASE("5 reads of 8 KiB are 5 rows of 8,192 bytes, in every way there is", "[each-kernel]") {
   NEEDS("root");
   CHECK_FALSE(ways().empty());
   for (const std::string& way : ways()) {

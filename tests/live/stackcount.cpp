@@ -22,7 +22,7 @@ TEST_CASE("hits are counted by the functions that lead to them") {
   CHECK(result.lost() == 0);
 }
 
-TEST_CASE("a tracepoint's stacks are the kernel's and the program's") {
+TEST_CASE("a tracepoint's stacks are the kernel's and the program's", "[each-kernel]") {
   NEEDS("syscall_tracepoints");
   live::Result result =
       live::trace("stackcount", {"tracepoint:syscalls:sys_enter_getppid"}, live::trigger("calls", {"getppid", "50"}));

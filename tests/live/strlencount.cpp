@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
 
 }  // namespace
 
-TEST_CASE("a function's strings are counted exactly") {
+TEST_CASE("a function's strings are counted exactly", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("strlencount", own_function(), live::trigger("texts", {"1234"}));
   INFO(result.out << result.err);

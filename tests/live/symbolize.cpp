@@ -60,7 +60,7 @@ TEST_CASE("a file's addresses have names, source lines and what is inlined") {
   CHECK(rows[2]["reason"] == "the file is of another build");
 }
 
-TEST_CASE("the kernel's and a process's addresses have names") {
+TEST_CASE("the kernel's and a process's addresses have names", "[each-kernel]") {
   NEEDS("root");
   std::istringstream lines(test::run({"grep", " [tT] vfs_read$", "/proc/kallsyms"}).out);
   std::string address;

@@ -13,7 +13,7 @@ live::Result syncs(const Words& options, const Words& arguments) {
 
 }  // namespace
 
-TEST_CASE("N syncs of each kind on a known file are N rows of each kind") {
+TEST_CASE("N syncs of each kind on a known file are N rows of each kind", "[each-kernel]") {
   NEEDS("root");
   live::File file;
   std::string path = std::filesystem::canonical(file.path());

@@ -28,7 +28,7 @@ std::size_t intervals(const live::Result& result) {
 
 }  // namespace
 
-TEST_CASE("100,000 calls of getppid are 100,000") {
+TEST_CASE("100,000 calls of getppid are 100,000", "[each-kernel]") {
   NEEDS("root");
   live::Process calls(live::trigger("calls", {"getppid", "100000"}), {.gated = true});
   live::Tool tool("syscount", {"-p", calls.number()});
@@ -73,7 +73,7 @@ TEST_CASE("syscount's own filters let through exactly what they name") {
   CHECK_FALSE(failed.contains("getppid"));
 }
 
-TEST_CASE("-P counts per process") {
+TEST_CASE("-P counts per process", "[each-kernel]") {
   NEEDS("root");
   std::string calls = test::trigger_path("calls");
   live::Result result =

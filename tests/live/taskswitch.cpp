@@ -26,7 +26,7 @@ bool has_way(const std::string& way) { return live::run("taskswitch", {"--explai
 
 }  // namespace
 
-TEST_CASE("two pinned threads hand each other the CPU as often as they say, in every way there is") {
+TEST_CASE("two pinned threads hand each other the CPU as often as they say, in every way there is", "[each-kernel]") {
   NEEDS("root");
   constexpr std::uint64_t made = 2000;
   int tried = 0;

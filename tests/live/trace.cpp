@@ -33,7 +33,7 @@ void refused(const Words& words, const std::string& says, int status = 64) {
 
 }  // namespace
 
-TEST_CASE("a function's arguments and results are those of its calls") {
+TEST_CASE("a function's arguments and results are those of its calls", "[each-kernel]") {
   NEEDS("root");
   live::Result result =
       hits({at_steps(), "arg0:d", "arg1", "arg2:str", "func", "uretprobe:" + steps() + ":steps", "retval:d"});
@@ -105,7 +105,7 @@ int main(void) { char name[] = "COREKIT_NOBODY"; for (int i = 0; i < 5; i++) if 
   CHECK(values(result) == std::vector<Json>(5, {{"arg0", "COREKIT_NOBODY"}}));
 }
 
-TEST_CASE("a tracepoint's fields come by name, texts as texts") {
+TEST_CASE("a tracepoint's fields come by name, texts as texts", "[each-kernel]") {
   NEEDS("syscall_tracepoints");
   live::File file;
   live::Result result =
@@ -127,7 +127,7 @@ TEST_CASE("a tracepoint's fields come by name, texts as texts") {
 #endif
 }
 
-TEST_CASE("a raw tracepoint's arguments have members, by the kernel's types") {
+TEST_CASE("a raw tracepoint's arguments have members, by the kernel's types", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("trace",
                                     {"rawtracepoint:sched_process_exec", "p->comm", "p->tgid", "bprm->filename",

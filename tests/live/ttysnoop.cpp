@@ -29,7 +29,7 @@ std::string data(const live::Result& result) {
 
 }  // namespace
 
-TEST_CASE("what is written to a terminal is shown, with who wrote it, in every way there is") {
+TEST_CASE("what is written to a terminal is shown, with who wrote it, in every way there is", "[each-kernel]") {
   NEEDS("root");
   Terminal watched, other;
   int tried = 0;

@@ -86,7 +86,7 @@ int main(int argc, char **argv) {
 
 }  // namespace
 
-TEST_CASE("a probe's arguments come in order and by their types") {
+TEST_CASE("a probe's arguments come in order and by their types", "[each-kernel]") {
   NEEDS("root");
   live::Result result = hits({"test:values", "arg0", "arg1", "arg2", "arg3:str"}, 5);
   INFO(result.out << result.err);

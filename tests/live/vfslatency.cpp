@@ -36,7 +36,7 @@ std::uint64_t count(const live::Result& result, const std::string& op) {
 
 }  // namespace
 
-TEST_CASE("each operation is counted as often as it was made, in every way") {
+TEST_CASE("each operation is counted as often as it was made, in every way", "[each-kernel]") {
   NEEDS("root");
   for (const Words& way : ways()) {
     INFO(way.back());

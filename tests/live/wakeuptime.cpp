@@ -5,7 +5,7 @@
 using live::Json;
 using live::Words;
 
-TEST_CASE("the time slept is shown under the stack of who ended it") {
+TEST_CASE("the time slept is shown under the stack of who ended it", "[each-kernel]") {
   NEEDS("root");
   live::Result result = live::trace("wakeuptime", {"--state", "S", "--min", "100ms"}, live::trigger("waits", {"500"}));
   INFO(result.out << result.err);

@@ -159,12 +159,16 @@ def find_kernel(kernel, again, directory):
 # --- What is in the guest --------------------------------------------------------------------------------------------
 
 
+def source_of(path):
+    """build/tests/live_NAME_test is of tests/live/NAME.cpp, build/tests/trigger/NAME of tests/trigger/NAME.c."""
+    tier, _, name = path.name.removesuffix("_test").partition("_")
+    return ROOT / (f"tests/trigger/{path.name}.c" if path.parent.name == "trigger" else f"tests/{tier}/{name}.cpp")
+
+
 def executables(pattern):
-    """What is built and still has its source: build/tests/live_NAME_test is of tests/live/NAME.cpp."""
+    """What is built and still has its source."""
     for path in sorted((ROOT / "build/tests").glob(pattern)):
-        tier, _, name = path.name.removesuffix("_test").partition("_")
-        source = f"tests/trigger/{path.name}.c" if path.parent.name == "trigger" else f"tests/{tier}/{name}.cpp"
-        if (ROOT / source).exists() and os.access(path, os.X_OK):
+        if source_of(path).exists() and os.access(path, os.X_OK):
             yield path
 
 

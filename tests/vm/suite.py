@@ -3,7 +3,8 @@
 """Runs the live tests in guests on other kernels, two guests at a time, and writes which tool works on which kernel.
 
 All tests of a kernel run in one boot, without the cases tagged [any-kernel]: those that no kernel could change, and
-those about times, which an emulated machine does not keep. A guest tells each case's beginning and end on a port of its
+those about times, which an emulated machine does not keep; `--brief` runs those tagged [each-kernel], which are one truth
+or more of each tool. A guest tells each case's beginning and end on a port of its
 own, so that of one that hangs or dies it is known where: it is started once more with that test and those after it. If
 the same test ends a second guest, that is a failed case, and the others go on in a third.
 """
@@ -34,6 +35,7 @@ LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time 
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
 SILENCE, TEST_LIMIT, GUEST_LIMIT = 400, 900, 2400
 AT_ONCE = 2
+BRIEF = "[each-kernel]"
 
 SCRIPT = """exec 3>"$port_cases"
 for tool in {tools}; do
@@ -44,7 +46,7 @@ done
 for test in {tests}; do
   printf 'test\\t%s\\n' $test >&3
   echo "== $test"
-  COREKIT_BRIEF=1 COREKIT_CASES=3 timeout -k 10 {limit} /corekit/build/tests/$test '~[any-kernel]' 2>&1
+  COREKIT_BRIEF=1 COREKIT_CASES=3 timeout -k 10 {limit} /corekit/build/tests/$test '{cases}' 2>&1
   printf 'done\\t%s\\t%s\\n' $test $? >&3
 done
 """
@@ -52,13 +54,23 @@ done
 printing = threading.Lock()
 
 
+def chosen_tests(options):
+    """The names of the test programs that have anything to run."""
+    for path in guest.tests():
+        if options.only and not any(word in path.name for word in options.only):
+            continue
+        if not options.brief or BRIEF in guest.source_of(path).read_text():
+            yield path.name
+
+
 class Suite:
     """The tests on one kernel, and what came of them."""
 
-    def __init__(self, kernel, only):
+    def __init__(self, kernel, options):
         self.kernel = kernel
-        self.left = [path.name for path in guest.tests() if not only or any(word in path.name for word in only)]
-        self.place = guest.ROOT / "build/vm" / kernel
+        self.filter = BRIEF if options.brief else "~[any-kernel]"
+        self.left = list(chosen_tests(options))
+        self.place = guest.ROOT / "build/vm" / ("brief" if options.brief else "") / kernel
         self.cases = []  # test, name, outcome, seconds, why
         self.plans = {}
         self.restarts = 0
@@ -121,7 +133,7 @@ class Suite:
 
     def boot(self, image, modules, directory):
         """Whether the guest came to its end; if not, what it had told of the running test is forgotten."""
-        script = SCRIPT.format(tools=" ".join(guest.tools()), tests=" ".join(self.left), limit=TEST_LIMIT)
+        script = SCRIPT.format(tools=" ".join(guest.tools()), tests=" ".join(self.left), limit=TEST_LIMIT, cases=self.filter)
         ports = ("out", "err", "cases")
         guest.make_initramfs(directory / "initramfs", modules, script, ports)
         self.current = None
@@ -159,7 +171,8 @@ class Suite:
         ]
         with open(self.place / "cases.tsv", "w") as out:
             out.writelines("\t".join(map(str, case)) + "\n" for case in self.cases)
-        (self.place / "plans.json").write_text(json.dumps(self.plans, indent=1) + "\n")
+        kept = {"release": self.release, "plans": self.plans}
+        (self.place / "plans.json").write_text(json.dumps(kept, indent=1) + "\n")
         with printing:
             for line in lines:
                 print(line)
@@ -170,8 +183,20 @@ class Suite:
             )
 
 
-def run_one(kernel, only):
-    suite = Suite(kernel, only)
+def kept(kernel, options):
+    """What came of an earlier whole run on a kernel that is not run now; None if there was none."""
+    suite = Suite(kernel, options)
+    try:
+        found = json.loads((suite.place / "plans.json").read_text())
+        suite.release, suite.plans = found["release"], found["plans"]
+        suite.cases = [line.split("\t") for line in (suite.place / "cases.tsv").read_text().splitlines()]
+    except (OSError, ValueError, KeyError):
+        return None
+    return suite
+
+
+def run_one(kernel, options):
+    suite = Suite(kernel, options)
     try:
         suite.run()
     except (guest.Failure, OSError, subprocess.CalledProcessError) as failure:
@@ -186,9 +211,13 @@ def parse():
     parser = argparse.ArgumentParser(prog="scripts/check vm", description=__doc__.split("\n\n")[0])
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=f"of {', '.join(guest.KERNELS)}, or paths")
     parser.add_argument("--only", action="append", metavar="WORD", help="tests with this in their names")
+    parser.add_argument("--brief", action="store_true", help="only the cases that each kernel is to have at every change")
     parser.add_argument("--publish", action="store_true", help="copy the matrix to tests/vm/MATRIX.md")
     parser.add_argument("--peers", action="store_true", help="try the tools of libbpf-tools again on these kernels")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.publish and (options.brief or options.only):
+        parser.error("what is published is of a whole run")
+    return options
 
 
 def main():
@@ -198,10 +227,13 @@ def main():
     if options.peers:
         peers.refresh(kernels)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        suites = list(pool.map(lambda kernel: run_one(kernel, options.only), kernels))
+        suites = list(pool.map(lambda kernel: run_one(kernel, options), kernels))
     passed, failed, skipped = (sum(suite.count(what) for suite in suites) for what in ("passed", "failed", "skipped"))
     if not options.only:
-        rows = matrix.write([suite for suite in suites if suite.plans])
+        others = [] if options.brief else [kept(kernel, options) for kernel in DEFAULT if kernel not in kernels]
+        found = [suite for suite in suites + others if suite and suite.plans]
+        order = {kernel: at for at, kernel in enumerate(DEFAULT)}
+        rows = matrix.write(sorted(found, key=lambda suite: order.get(suite.kernel, len(order))))
         worse = matrix.worse(rows)
         passed += 1
         for line in worse:
