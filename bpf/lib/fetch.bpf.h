@@ -239,14 +239,14 @@ static __always_inline __u64 fetch_asked(const struct fetch_step *step, __u64 va
 
 /*
  * Whether the plan's filter wants this hit; `latency` is that of the call that returns, 0 where there is none. Jumps go
- * forward only. The first step is told from outside, so that the verifier does not know where the walk is: else it
- * follows each step for every way that leads there.
+ * forward only. Where the walk begins and how far it goes with a step is told from outside, so that the verifier does not
+ * know where it is: else it follows each step anew for every way that leads there.
  */
 __noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency, __u32 number)
 {
 	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
-	__u32 truth = number;
-	__u64 value = 0;
+	__u32 truth = number & 1;
+	__u64 value = latency;
 
 	if (!plan)
 		return 0;
@@ -266,7 +266,7 @@ __noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency
 			truth = fetch_compare(step, value);
 		} else if (step->op == FETCH_JUMP) {
 			if (truth == step->flag) {
-				number = step->index;
+				number = step->index & 63;
 				continue;
 			}
 		} else if (step->op >= FETCH_MATCH_USER && step->op <= FETCH_MATCH_COMM) {
@@ -286,7 +286,7 @@ __noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency
 				return 0;
 			}
 		}
-		number++;
+		number = (number + plan->stride) & 63;
 	}
 	return 0;
 }

@@ -67,8 +67,9 @@ struct fetch_plan {
   struct fetch_step show[FETCH_VALUE_STEPS];
   __u8 shows[FETCH_VALUES]; /* which step shows a value; FETCH_NONE: there are no more */
   __u32 flags;              /* fetch_flag */
+  __u64 stride;             /* 1: from a step to the next. As data, for the verifier: see fetch_walk_filter() */
 };
-KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS) + 16);
+KIT_SIZE_IS(struct fetch_plan, 16 * (FETCH_FILTER_STEPS + FETCH_VALUE_STEPS) + 24);
 
 #define FETCH_NONE 0xff
 

@@ -15,7 +15,8 @@ TEST_CASE("times off CPU are those that were waited, under the functions that wa
     double made = truth[thread].get<double>(),
            shown = live::total_ns(result.rows({{"comm", thread}}), std::string("wait_") + thread);
     INFO(thread << ": " << shown << " ns shown, " << made << " ns made");
-    CHECK(std::abs(shown - made) <= made * 0.02);
+    // An emulated machine takes its time between the end of a sleep and the look at the clock that follows.
+    CHECK(std::abs(shown - made) <= made * (live::brief() ? 0.06 : 0.02));
   }
   CHECK(result.lost() == 0);
 }

@@ -93,6 +93,7 @@ class PlanBuilder {
     for (std::size_t i = 0, value = 0; i < steps_.size() && value < FETCH_VALUES; i++)
       if (steps_[i].op >= FETCH_SHOW) plan.shows[value++] = static_cast<__u8>(i);
     plans_.strings_ = std::max(plans_.strings_, strings_);
+    plan.stride = 1;
     if (has_sign_) plan.flags |= FETCH_SIGNED;
     if (std::any_of(std::begin(plan.filter), std::end(plan.filter), asks_context) ||
         std::any_of(std::begin(plan.show), std::end(plan.show), asks_context))
@@ -525,6 +526,7 @@ std::uint32_t FetchPlans::share(std::uint32_t flags) {
   fetch_plan plan{};
   std::fill(std::begin(plan.shows), std::end(plan.shows), __u8{FETCH_NONE});
   plan.flags = flags;
+  plan.stride = 1;
   return take(plan);
 }
 
