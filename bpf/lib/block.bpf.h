@@ -268,11 +268,9 @@ static __always_inline int block_submitted(__u64 key, const bool bio)
 	if (!io)
 		return 0;
 	ids = filter_ids_of_current(task);
-	/* Where there are sums only, a process is named as it was when first seen. */
-	if (block_timed || io->pid != ids.pid)
-		current_comm(task, io->comm);
 	io->pid = ids.pid;
 	io->tid = ids.tid;
+	current_comm(task, io->comm);
 	io->issued = 0;
 	io->summed = 0;
 	io->state = BLOCK_KNOWN;
