@@ -375,6 +375,27 @@ TEST_CASE("biolatency 1 3 gives three reports, and what was made is in them once
   CHECK(reports[0]["count"] > 0);
 }
 
+// bitesize has a place for each of 256, some of which two of these come to; who finds none is in a map.
+TEST_CASE("sizes of more processes than there are places are each process's own, interval by interval",
+          "[any-kernel]") {
+  NEEDS("root");
+  NEEDS("loop");
+  live::LoopDisk disk;
+  live::Tool tool("bitesize", {"--disk", disk.name(), "-i", "300ms"});
+  std::map<int, int> made, shown;
+  for (int i = 0; i < 400; i++) {
+    live::Process process(io(disk, {"read", "4096", std::to_string(1 + i % 3)}));
+    made[process.pid()] = 1 + i % 3;
+    CHECK(process.wait() == 0);
+  }
+  for (const Json& one : histograms(tool.stop())) {
+    REQUIRE(one["key"]["comm"] == "disk_io");
+    shown[one["key"]["pid"]] += one["count"].get<int>();
+    CHECK(one["sum"] == one["count"].get<int>() * 4096);
+  }
+  CHECK(shown == made);
+}
+
 // On an emulated machine the largest differ: one tool looks at the clock while the other has been stopped.
 TEST_CASE("percentiles are those of disksnoop's rows, to a bucket", "[any-kernel]") {
   NEEDS("root");
