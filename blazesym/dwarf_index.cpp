@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint16_t deepest = 200;  // of nested DIEs
 // libdw keeps all it has read until it is closed; after this many rows and DIEs it is, and opened anew.
-constexpr std::size_t most_since_open = 60'000;
+constexpr std::size_t most_since_open = 12'000;
 
 std::uint64_t number_of(Dwarf_Die* die, unsigned attribute) {
   Dwarf_Attribute found;
@@ -36,11 +36,14 @@ std::uint64_t origin_of(Dwarf_Die* die) {
 
 }  // namespace
 
-DwarfIndex::DwarfIndex(const ElfFile& file) : file_(file) {}
+DwarfIndex::DwarfIndex(const ElfFile& file, Texts& texts) : file_(file), texts_(texts) {}
 DwarfIndex::~DwarfIndex() { close(); }
 
+// libdw unpacks all sections at once; where variables are is not asked here.
 bool DwarfIndex::open() {
-  if (!dwarf_ && file_) dwarf_ = dwarf_begin_elf(file_.get(), DWARF_C_READ, nullptr);
+  if (dwarf_ || !file_) return dwarf_ != nullptr;
+  for (const char* name : {".debug_loclists", ".debug_loc", ".debug_macro"}) file_.hide(name);
+  dwarf_ = dwarf_begin_elf(file_.get(), DWARF_C_READ, nullptr);
   return dwarf_ != nullptr;
 }
 
@@ -48,6 +51,7 @@ void DwarfIndex::close() {
   if (dwarf_) dwarf_end(dwarf_);
   dwarf_ = nullptr;
   since_open_ = 0;
+  file_.forget_pages();
 }
 
 // All units, with where their code is; their contents are read only when asked of.
@@ -65,7 +69,10 @@ void DwarfIndex::list_units() {
     for (std::ptrdiff_t at = 0; (at = dwarf_ranges(&die, at, &base, &low, &high)) > 0;)
       if (low < high) extents_.push_back({low, high, number});
     if (extents_.size() == before) continue;
-    units_.emplace_back().die = dwarf_dieoffset(&die);
+    Unit& unit = units_.emplace_back();
+    unit.die = dwarf_dieoffset(&die);
+    unit.base = UINT64_MAX;
+    for (std::size_t i = before; i < extents_.size(); i++) unit.base = std::min(unit.base, extents_[i].low);
   }
   std::sort(extents_.begin(), extents_.end(), [](const Extent& a, const Extent& b) { return a.low < b.low; });
   extents_.shrink_to_fit();
@@ -76,8 +83,12 @@ void DwarfIndex::list_units() {
 
 DwarfIndex::Unit* DwarfIndex::unit_of(std::uint64_t address) {
   list_units();
+  if (last_ && last_ < extents_.size() && extents_[last_ - 1].low <= address && address < extents_[last_].low &&
+      address < extents_[last_ - 1].high)
+    return &units_[extents_[last_ - 1].unit];
   auto after = std::upper_bound(extents_.begin(), extents_.end(), address,
                                 [](std::uint64_t wanted, const Extent& e) { return wanted < e.low; });
+  last_ = static_cast<std::size_t>(after - extents_.begin());
   for (int tries = 0; after != extents_.begin() && tries < 8; tries++) {
     --after;
     if (address < after->high) return &units_[after->unit];
@@ -87,11 +98,11 @@ DwarfIndex::Unit* DwarfIndex::unit_of(std::uint64_t address) {
 
 std::int32_t DwarfIndex::add_ranges(Dwarf_Die* die, Unit& unit, std::int32_t parent, std::uint16_t depth,
                                     bool inlined) {
-  Dwarf_Addr base, low, high, start = 0;
+  Dwarf_Addr base, low, high;
   std::int32_t first = -1;
-  Range range{.low = 0,
+  Range range{.die = 0,
+              .low = 0,
               .high = 0,
-              .die = 0,
               .start = 0,
               .parent = parent,
               .call_line = 0,
@@ -99,19 +110,18 @@ std::int32_t DwarfIndex::add_ranges(Dwarf_Die* die, Unit& unit, std::int32_t par
               .depth = depth,
               .inlined = inlined};
   for (std::ptrdiff_t at = 0; (at = dwarf_ranges(die, at, &base, &low, &high)) > 0;) {
-    if (low >= high) continue;
+    if (low >= high || !unit.holds(low) || !unit.holds(high)) continue;
+    range.low = static_cast<std::uint32_t>(low - unit.base);
+    range.high = static_cast<std::uint32_t>(high - unit.base);
     if (first < 0) {
       range.die = origin_of(die);
-      start = low;
+      range.start = range.low;
       if (inlined) {
         range.call_line = static_cast<std::uint32_t>(number_of(die, DW_AT_call_line));
-        range.call_file = static_cast<std::uint32_t>(number_of(die, DW_AT_call_file));
+        range.call_file = file_number(number_of(die, DW_AT_call_file));
       }
       first = static_cast<std::int32_t>(unit.ranges.size());
     }
-    range.low = low;
-    range.high = high;
-    range.start = start;
     unit.ranges.push_back(range);
   }
   return first;
@@ -150,18 +160,27 @@ void DwarfIndex::walk(Dwarf_Die* first, Unit& unit, std::int32_t parent, std::ui
   }
 }
 
+std::uint32_t DwarfIndex::path_number(const char* path) {
+  if (!path) return Row::end;
+  if (auto found = path_numbers_.find(path); found != path_numbers_.end()) return found->second;
+  auto number = static_cast<std::uint32_t>(paths_.size());
+  path_numbers_.emplace(paths_.emplace_back(texts_.keep(path)), number);
+  memory_ += sizeof paths_[0] + 64;
+  return number;
+}
+
+void DwarfIndex::read_files(Dwarf_Die* die) {
+  Dwarf_Files* files;
+  std::size_t count = 0;
+  unit_files_.clear();
+  if (dwarf_getsrcfiles(die, &files, &count) != 0) return;
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, 65536); i++)
+    unit_files_.push_back(path_number(dwarf_filesrc(files, i, nullptr, nullptr)));
+}
+
 void DwarfIndex::read_lines(Dwarf_Die* die, Unit& unit) {
   Dwarf_Lines* lines;
-  Dwarf_Files* files;
-  std::size_t count = 0, file_count = 0;
-  std::map<const char*, std::uint32_t> numbers;
-  if (dwarf_getsrcfiles(die, &files, &file_count) == 0) {
-    for (std::size_t i = 0; i < std::min<std::size_t>(file_count, 65536); i++) {
-      const char* name = dwarf_filesrc(files, i, nullptr, nullptr);
-      numbers.emplace(name, static_cast<std::uint32_t>(i));
-      unit.files.emplace_back(name ? name : "");
-    }
-  }
+  std::size_t count = 0;
   if (dwarf_getsrclines(die, &lines, &count) != 0) return;
   since_open_ += count;
   unit.rows.reserve(count);
@@ -173,10 +192,14 @@ void DwarfIndex::read_lines(Dwarf_Die* die, Unit& unit) {
     if (!line || dwarf_lineaddr(line, &address) != 0) continue;
     dwarf_lineendsequence(line, &end);
     dwarf_lineno(line, &number);
-    auto file = numbers.find(dwarf_linesrc(line, nullptr, nullptr));
-    Row row{address, static_cast<std::uint32_t>(number), end || file == numbers.end() ? Row::end : file->second};
+    Dwarf_Files* files;
+    std::size_t file = 0;
+    bool known = !end && dwarf_line_file(line, &files, &file) == 0;
+    if (!unit.holds(address)) continue;
+    Row row{static_cast<std::uint32_t>(address - unit.base), static_cast<std::uint32_t>(number),
+            known ? file_number(file) : Row::end};
     // Of several rows of one address the last one counts, but the end of one piece is not that of the next.
-    if (!unit.rows.empty() && unit.rows.back().address == address) {
+    if (!unit.rows.empty() && unit.rows.back().address == row.address) {
       if (row.file != Row::end) unit.rows.back() = row;
     } else {
       unit.rows.push_back(row);
@@ -195,15 +218,15 @@ void DwarfIndex::cut_segments(Unit& unit) {
            : ranges[a].depth != ranges[b].depth ? ranges[a].depth < ranges[b].depth
                                                 : a < b;
   });
-  auto mark = [&](std::uint64_t start, std::int32_t range) {
+  auto mark = [&](std::uint32_t start, std::int32_t range) {
     if (!unit.segments.empty() && unit.segments.back().start == start)
       unit.segments.back().range = range;
     else
       unit.segments.push_back({start, range});
   };
-  auto close_until = [&](std::uint64_t address) {
+  auto close_until = [&](std::uint32_t address) {
     while (!open.empty() && ranges[open.back()].high <= address) {
-      std::uint64_t end = ranges[open.back()].high;
+      std::uint32_t end = ranges[open.back()].high;
       open.pop_back();
       while (!open.empty() && ranges[open.back()].high <= end) open.pop_back();
       mark(end, open.empty() ? -1 : open.back());
@@ -214,7 +237,7 @@ void DwarfIndex::cut_segments(Unit& unit) {
     open.push_back(next);
     mark(ranges[next].low, next);
   }
-  close_until(UINT64_MAX);
+  close_until(UINT32_MAX);
   unit.segments.shrink_to_fit();
 }
 
@@ -228,14 +251,13 @@ void DwarfIndex::make(Unit& unit) {
   // Of split DWARF (.dwo) the code is in the other file, if it is there.
   bool split = dwarf_cu_info(die.cu, &version, &type, nullptr, &sub, nullptr, nullptr, nullptr) == 0 &&
                type == DW_UT_skeleton && dwarf_tag(&sub) == DW_TAG_compile_unit;
+  read_files(&die);
   if (dwarf_child(split ? &sub : &die, &child) == 0) walk(&child, unit, -1, 0);
   read_lines(&die, unit);
   unit.ranges.shrink_to_fit();
   cut_segments(unit);
   memory_ += unit.ranges.capacity() * sizeof(Range) + unit.segments.capacity() * sizeof(Segment) +
-             unit.rows.capacity() * sizeof(Row) + unit.files.capacity() * sizeof(std::string);
-  // Names are read with the rest, while libdw has it at hand.
-  for (const std::string& file : unit.files) memory_ += file.capacity() > 15 ? file.capacity() : 0;
+             unit.rows.capacity() * sizeof(Row);
 }
 
 void DwarfIndex::prepare(std::vector<std::uint64_t> addresses) {
@@ -247,9 +269,16 @@ void DwarfIndex::prepare(std::vector<std::uint64_t> addresses) {
   for (Unit* unit : wanted) make(*unit);
 }
 
-std::string_view DwarfIndex::name_of(std::uint64_t offset) {
+const DwarfIndex::Name& DwarfIndex::name_of(std::uint64_t offset) {
   auto [found, fresh] = names_.try_emplace(offset);
-  if (!fresh) return found->second;
+  if (fresh) {
+    found->second = read_name(offset);
+    memory_ += sizeof *found + 16;
+  }
+  return found->second;
+}
+
+DwarfIndex::Name DwarfIndex::read_name(std::uint64_t offset) {
   Dwarf_Die die;
   if (!open() || !dwarf_offdie(dwarf_, offset, &die)) return {};
   Dwarf_Attribute attribute;
@@ -258,39 +287,40 @@ std::string_view DwarfIndex::name_of(std::uint64_t offset) {
       dwarf_attr_integrate(&die, DW_AT_MIPS_linkage_name, &attribute))
     name = dwarf_formstring(&attribute);
   if (!name) name = dwarf_diename(&die);
-  found->second = name ? name : "";
-  memory_ += sizeof(*found) + 48 + found->second.capacity();
-  return found->second;
+  if (!name) return {};
+  return {texts_.demangled(name), name};  // libdw's text is the file's, which stays
 }
 
 void DwarfIndex::find(std::uint64_t address, std::vector<Level>& levels) {
   levels.clear();
   Unit* unit = unit_of(address);
-  if (!unit) return;
+  if (!unit || !unit->holds(address)) return;
   make(*unit);
-  auto row = std::upper_bound(unit->rows.begin(), unit->rows.end(), address,
-                              [](std::uint64_t wanted, const Row& r) { return wanted < r.address; });
+  auto place = static_cast<std::uint32_t>(address - unit->base);
+  auto row = std::upper_bound(unit->rows.begin(), unit->rows.end(), place,
+                              [](std::uint32_t wanted, const Row& r) { return wanted < r.address; });
   std::string_view file;
   std::uint32_t line = 0;
   auto file_name = [&](std::uint32_t number) {
-    return number < unit->files.size() ? std::string_view(unit->files[number]) : std::string_view();
+    return number < paths_.size() ? std::string_view(paths_[number]) : std::string_view();
   };
   if (row != unit->rows.begin() && (row - 1)->file != Row::end) {
     file = file_name((row - 1)->file);
     line = (row - 1)->line;
   }
-  auto segment = std::upper_bound(unit->segments.begin(), unit->segments.end(), address,
-                                  [](std::uint64_t wanted, const Segment& s) { return wanted < s.start; });
+  auto segment = std::upper_bound(unit->segments.begin(), unit->segments.end(), place,
+                                  [](std::uint32_t wanted, const Segment& s) { return wanted < s.start; });
   std::int32_t at = segment == unit->segments.begin() ? -1 : (segment - 1)->range;
   for (int depth = 0; at >= 0 && depth < deepest; depth++) {
     const Range& range = unit->ranges[static_cast<std::size_t>(at)];
-    levels.push_back({name_of(range.die), file, line, range.inlined, range.start});
+    const Name& name = name_of(range.die);
+    levels.push_back({name.plain, name.mangled, file, line, range.inlined, unit->base + range.start});
     if (!range.inlined) return;
     file = file_name(range.call_file);
     line = range.call_line;
     at = range.parent;
   }
-  if (levels.empty() && line) levels.push_back({{}, file, line, false, 0});
+  if (levels.empty() && line) levels.push_back({{}, {}, file, line, false, 0});
 }
 
 }  // namespace blazesym

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <lzma.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace blazesym {
@@ -31,6 +34,31 @@ const char* section_name(Elf* elf, const GElf_Shdr& header) {
   if (elf_getshdrstrndx(elf, &strings) != 0) return "";
   const char* name = elf_strptr(elf, strings, header.sh_name);
   return name ? name : "";
+}
+
+// Whether libelf has mapped the file, as it mostly does, and not read it.
+bool is_mapping_of(const char* start, ino_t inode) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long long first = 0, number = 0;
+    if (std::sscanf(line.c_str(), "%llx-%*x %*s %*x %*s %llu", &first, &number) == 2 &&
+        first == reinterpret_cast<std::uintptr_t>(start))
+      return number == inode;
+  }
+  return false;
+}
+
+// Without a version ("read@@GLIBC_2.2.5"), and without the number that tells functions of one name apart when a program
+// is optimized as a whole ("parse.lto_priv.0", "parse.lto_priv.0.cold").
+void append_name(std::string& names, std::string_view name) {
+  name = name.substr(0, name.find('@', 1));
+  constexpr std::string_view mark = ".lto_priv.";
+  if (std::size_t at = name.find(mark); at != name.npos && at > 0) {
+    names.append(name.substr(0, at));
+    std::size_t end = name.find_first_not_of("0123456789", at + mark.size());
+    name = end == name.npos ? std::string_view() : name.substr(end);
+  }
+  names.append(name).push_back('\0');
 }
 
 std::string hexadecimal(std::string_view bytes) {
@@ -84,6 +112,13 @@ std::size_t ElfFile::size() const {
   std::size_t size = 0;
   if (elf_) elf_rawfile(elf_, &size);
   return size;
+}
+
+void ElfFile::forget_pages() const {
+  std::size_t size = 0;
+  char* start = elf_ && fd_ >= 0 ? elf_rawfile(elf_, &size) : nullptr;
+  struct stat status {};
+  if (start && fstat(fd_, &status) == 0 && is_mapping_of(start, status.st_ino)) madvise(start, size, MADV_DONTNEED);
 }
 
 bool ElfFile::address_of(std::uint64_t offset, std::uint64_t& address) const {
@@ -140,6 +175,15 @@ std::string ElfFile::debug_link() const {
 
 bool ElfFile::has_dwarf() const { return !section(".debug_info").empty() || !section(".zdebug_info").empty(); }
 
+void ElfFile::hide(const char* unwanted) const {
+  each_section(elf_, [&](Elf_Scn* section, GElf_Shdr header) {
+    if (std::strcmp(section_name(elf_, header), unwanted) != 0) return false;
+    header.sh_type = SHT_NOBITS;
+    gelf_update_shdr(section, &header);  // of libelf's copy
+    return true;
+  });
+}
+
 FunctionIndex::FunctionIndex(const ElfFile& file, const ElfFile& debug) {
   bool whole = add(file, SHT_SYMTAB);
   if (!whole && debug) whole = add(debug, SHT_SYMTAB);
@@ -178,8 +222,7 @@ bool FunctionIndex::add(const ElfFile& file, std::uint32_t section_type) {
       functions_.push_back({symbol.st_value,
                             static_cast<std::uint32_t>(std::min<std::uint64_t>(symbol.st_size, UINT32_MAX)),
                             static_cast<std::uint32_t>(names_.size()), rank});
-      std::string_view plain = name;  // without a version: "read@@GLIBC_2.2.5"
-      names_.append(plain.substr(0, plain.find('@', 1))).push_back('\0');
+      append_name(names_, name);
     }
     return false;
   });

@@ -26,6 +26,8 @@ class ElfFile {
   explicit operator bool() const { return elf_ != nullptr; }
   Elf* get() const { return elf_; }
   std::size_t size() const;
+  // Gives back the memory of what was read of the file so far; what is asked of again is read again.
+  void forget_pages() const;
 
   // What a place in the file is called in the symbols' terms; false if it is in no executable segment.
   bool address_of(std::uint64_t offset, std::uint64_t& address) const;
@@ -35,6 +37,8 @@ class ElfFile {
   // The section's bytes, decompressed; they live as long as the file.
   std::string_view section(const char* name) const;
   bool has_dwarf() const;
+  // From now on the section has no contents.
+  void hide(const char* section) const;
 
  private:
   int fd_ = -1;

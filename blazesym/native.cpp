@@ -7,10 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <deque>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "backend.hpp"
 #include "demangle.hpp"
@@ -18,6 +16,7 @@
 #include "elf_symbols.hpp"
 #include "kallsyms.hpp"
 #include "processes.hpp"
+#include "texts.hpp"
 
 namespace blazesym {
 namespace {
@@ -39,34 +38,23 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-// Each text once, at a place that stays.
-class Texts {
- public:
-  std::string_view keep(std::string_view text) {
-    if (auto found = known_.find(text); found != known_.end()) return *found;
-    return *known_.insert(all_.emplace_back(text)).first;
-  }
-  // Of a mangled name; each is demangled once.
-  std::string_view demangled(std::string_view name) {
-    if (!name.starts_with("_Z") && !name.starts_with("_R")) return keep(name);
-    if (auto found = demangled_.find(name); found != demangled_.end()) return found->second;
-    std::string_view plain = keep(demangle(name));
-    return demangled_.emplace(keep(name), plain).first->second;
-  }
-
- private:
-  std::deque<std::string> all_;
-  std::unordered_set<std::string_view> known_;
-  std::unordered_map<std::string_view, std::string_view> demangled_;
-};
+// Whether a symbol is what compilers call a copy of this function, as f.constprop.0 and f.part.0 of f: it goes by
+// the name in the source. What was split off of it as seldom run keeps its own: f.cold.
+bool is_copy(std::string_view symbol, std::string_view function) {
+  return !function.empty() && symbol.size() > function.size() && symbol.starts_with(function) &&
+         symbol[function.size()] == '.' && symbol.find(".cold", function.size()) == symbol.npos;
+}
 
 // What was made of a file; dropped when memory is short and made again.
 struct Index {
   ElfFile debug;
   FunctionIndex functions;
   std::unique_ptr<DwarfIndex> dwarf;
-  std::uint64_t used = 0;  // when it was last asked
-  std::size_t memory() const { return functions.memory() + (dwarf ? dwarf->memory() : 0) + sizeof *this; }
+  std::unordered_map<const char*, std::string_view> names;  // of symbols that were asked of, demangled
+  std::uint64_t used = 0;                                   // when it was last asked
+  std::size_t memory() const {
+    return functions.memory() + (dwarf ? dwarf->memory() : 0) + names.size() * 48 + sizeof *this;
+  }
 };
 
 struct LoadedFile {
@@ -185,7 +173,7 @@ class Native : public Symbolizer {
         by_file[range->file].push_back(i);
       }
     }
-    for (auto& [file, which] : by_file) name_all(*file, which, answers);
+    for (auto& [file, which] : by_file) name_all(*file, std::move(which), answers);
     return answers;
   }
 
@@ -199,7 +187,7 @@ class Native : public Symbolizer {
       answers[i].reason = file ? Reason::none : Reason::no_file;
       which.push_back(i);
     }
-    if (file) name_all(*file, which, answers);
+    if (file) name_all(*file, std::move(which), answers);
     return answers;
   }
 
@@ -340,13 +328,13 @@ class Native : public Symbolizer {
       index.functions = FunctionIndex(file.file, index.debug);
       const ElfFile& with_dwarf = file.file.has_dwarf() ? file.file : index.debug;
       if (settings_.lines && with_dwarf && with_dwarf.has_dwarf())
-        index.dwarf = std::make_unique<DwarfIndex>(with_dwarf);
+        index.dwarf = std::make_unique<DwarfIndex>(with_dwarf, texts_);
     }
     file.index->used = ++clock_;
     return *file.index;
   }
 
-  void name_all(LoadedFile& file, const std::vector<std::size_t>& which, std::vector<Symbol>& answers) {
+  void name_all(LoadedFile& file, std::vector<std::size_t> which, std::vector<Symbol>& answers) {
     if (file.wrong != Reason::none) {
       for (std::size_t i : which) answers[i].frames.emplace_back(), answers[i].reason = file.wrong;
       return;
@@ -357,6 +345,9 @@ class Native : public Symbolizer {
       for (std::size_t i : which) addresses.push_back(answers[i].module_offset);
       index.dwarf->prepare(std::move(addresses));
     }
+    // By address: what is looked up next lies near what was looked up last, also in memory.
+    std::sort(which.begin(), which.end(),
+              [&](std::size_t a, std::size_t b) { return answers[a].module_offset < answers[b].module_offset; });
     for (std::size_t i : which) name(index, answers[i]);
     trim(&file);
   }
@@ -368,22 +359,30 @@ class Native : public Symbolizer {
       index.dwarf->find(answer.module_offset, levels_);
     else
       levels_.clear();
+    answer.frames.reserve(std::max<std::size_t>(levels_.size(), 1));
     for (const DwarfIndex::Level& level : levels_) {
       Frame& frame = answer.frames.emplace_back();
-      frame.name = texts_.demangled(level.name);
-      frame.file = texts_.keep(level.file);
+      frame.name = level.name;
+      frame.file = level.file;
       frame.line = level.line;
       frame.inlined = level.inlined;
       if (!level.inlined) frame.offset = answer.module_offset - level.start;
     }
     if (answer.frames.empty() || answer.frames.back().inlined) answer.frames.emplace_back();
     Frame& last = answer.frames.back();
-    // The symbol's name is that of the code as it is; DWARF says "f" where the symbol is "f.cold".
+    std::string_view of_source = levels_.empty() || levels_.back().inlined ? "" : levels_.back().mangled;
     if (known) {
-      last.name = texts_.demangled(found.name);
+      if (!is_copy(found.name, of_source)) last.name = plain_name(index, found.name);
       last.offset = found.offset;
     }
     if (last.name.empty()) answer.reason = index.functions.empty() ? Reason::stripped : Reason::no_symbol;
+  }
+
+  // Each symbol's is demangled once.
+  std::string_view plain_name(Index& index, std::string_view symbol) {
+    auto [known, fresh] = index.names.try_emplace(symbol.data());
+    if (fresh) known->second = texts_.demangled(symbol);
+    return known->second;
   }
 
   // Drops what was longest unused, but for the one in use, until the rest fits.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // symbolize: names for addresses: of a file, a process, the kernel, or in the lines of an earlier run.
 #include <cstdio>
-#include <filesystem>
-#include <iostream>
 
 #include "frame_text.hpp"
+#include "kit/input.hpp"
 #include "kit/session.hpp"
 #include "kit/text.hpp"
 #include "symbols.hpp"
@@ -58,36 +57,38 @@ blazesym::FrameText parse(std::string_view text) {
   throw kit::Failure(kit::Exit::usage, kit::cat("\"", text, "\": expects an address, or MODULE+OFFSET"));
 }
 
-// The file of that name if it is that build, else what is installed of that build, whatever it is called.
-blazesym::Symbol in_file(blazesym::Symbolizer& symbolizer, const blazesym::FrameText& asked, std::string_view& reason) {
-  auto symbol = symbolizer.file(asked.module, {&asked.address, 1})[0];
-  if (asked.build_id.size() < 3 || (symbol.module && symbol.module->build_id == asked.build_id)) return symbol;
-  std::string other =
-      kit::cat("/usr/lib/debug/.build-id/", asked.build_id.substr(0, 2), "/", asked.build_id.substr(2), ".debug");
-  if (std::filesystem::exists(other)) return symbolizer.file(other, {&asked.address, 1})[0];
-  reason = symbol.module ? "the file is of another build" : "no file of that build";
-  return {.address = asked.address, .frames = {{}}};
+using Asked = std::vector<blazesym::FrameText>;
+
+Asked parse_all(const std::vector<std::string>& lines) {
+  Asked all;
+  for (const std::string& line : lines) {
+    if (line.find_first_not_of(" \t") == line.npos) continue;
+    try {
+      all.push_back(parse(line));
+    } catch (const kit::Failure& failure) {  // of a long list the rest is worth having
+      std::fprintf(stderr, "symbolize: %s\n", failure.what());
+    }
+  }
+  return all;
 }
 
-void show(kit::Session& session, const kit::Table<Row>& table, blazesym::Symbolizer& symbolizer, const Knobs& knobs,
-          blazesym::FrameText asked) {
-  std::string_view reason;
-  if (asked.module.empty()) asked.module = knobs.file;
+void show(kit::Session& session, const kit::Table<Row>& table, blazesym::Symbolizer& symbolizer, const Asked& all) {
   const auto& pids = session.settings().pids;
-  bool kernel = asked.module.empty() && (asked.address >> 63 || pids.empty());
-  auto symbol = !asked.module.empty() ? in_file(symbolizer, asked, reason)
-                : kernel              ? symbolizer.kernel({&asked.address, 1})[0]
-                                      : symbolizer.process(pids[0], {&asked.address, 1})[0];
-  if (symbol.frames.empty()) symbol.frames.emplace_back();
-  for (const blazesym::Frame& frame : symbol.frames) {
-    Row row{asked.address,
-            frame,
-            symbol.module ? symbol.module->path : asked.module,
-            symbol.module ? symbol.module->build_id : asked.build_id,
-            {}};
-    if (frame.name.empty()) row.reason = reason.empty() ? blazesym::reason_text(symbol.reason) : reason;
-    session.row(table, row);
+  auto names = blazesym::find_names(symbolizer, all, pids.empty() ? 0 : pids[0]);
+  for (std::size_t i = 0; i < all.size(); i++) {
+    auto& [symbol, reason] = names[i];
+    if (symbol.frames.empty()) symbol.frames.emplace_back();
+    for (const blazesym::Frame& frame : symbol.frames) {
+      Row row{all[i].address,
+              frame,
+              symbol.module ? symbol.module->path : all[i].module,
+              symbol.module ? symbol.module->build_id : all[i].build_id,
+              {}};
+      if (frame.name.empty()) row.reason = reason.empty() ? blazesym::reason_text(symbol.reason) : reason;
+      session.row(table, row);
+    }
   }
+  session.flush();
 }
 
 }  // namespace
@@ -110,22 +111,20 @@ int tool(int argc, char** argv) {
       .example("symbolize -p 1234 7f3f8a2b1c40", "an address of a process")
       .example("symbolize <unnamed.txt", "frames of an earlier run, on a machine that has the debug files");
   kit::Session session(options, argc, argv);
-  std::vector<blazesym::FrameText> all;
+  Asked all;
   if (session.lists()) {
     for (const std::string& word : knobs.words) all.push_back(parse(word));
     if (session.settings().pids.size() > 1) throw kit::Failure(kit::Exit::usage, "-p: expects one process");
   }
   auto symbolizer = blazesym::make_symbolizer({.memory = knobs.memory.bytes});
   return session.list(table, [&] {
-    for (const blazesym::FrameText& asked : all) show(session, table, *symbolizer, knobs, asked);
-    std::string line;
-    while (knobs.words.empty() && std::getline(std::cin, line)) {
-      if (line.find_first_not_of(" \t") == line.npos) continue;
-      try {
-        show(session, table, *symbolizer, knobs, parse(line));
-      } catch (const kit::Failure& failure) {  // of a long list the rest is worth having
-        std::fprintf(stderr, "symbolize: %s\n", failure.what());
-      }
-    }
+    auto answer = [&](Asked some) {
+      for (blazesym::FrameText& one : some)
+        if (one.module.empty()) one.module = knobs.file;
+      show(session, table, *symbolizer, some);
+    };
+    kit::InputLines input;
+    answer(std::move(all));
+    for (std::vector<std::string> lines; knobs.words.empty() && input.take(lines);) answer(parse_all(lines));
   });
 }

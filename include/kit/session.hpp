@@ -63,6 +63,8 @@ class Session {
   int list(const Columns& columns, const std::function<void()>& each);
   // Whether list() will call `each`, and so what it shows is to be found. Throws Finished for --explain.
   bool lists() const;
+  // Shows now what was shown so far, for who waits for it before asking on.
+  void flush();
 
   template <typename Row>
   void row(const Table<Row>& table, const Row& row) {

@@ -469,7 +469,11 @@ void Session::show_row(const Columns& columns, const void* row) {
     s.capture->snapshot("row", kept);
   }
   s.show_cells(columns);
+  constexpr std::size_t most = 65536;  // bytes of a long list
+  if (s.listing && s.out.text().size() > most) s.out.flush();
 }
+
+void Session::flush() { state_->out.flush(); }
 
 void Session::State::show_cells(const Columns& columns) {
   sink->row(columns, cells, mark);
