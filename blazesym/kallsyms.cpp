@@ -89,6 +89,17 @@ std::uint64_t KernelSymbols::size(std::string_view name) const {
   return next == functions_.end() || module_of(*at) != module_of(*next) ? 0 : next->address - at->address;
 }
 
+std::vector<std::pair<std::uint64_t, std::uint64_t>> KernelSymbols::ranges(std::string_view name) const {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> all;
+  for (auto at = functions_.begin(); at != functions_.end(); ++at) {
+    std::string_view own = name_of(*at);
+    if (!own.starts_with(name) || (own.size() > name.size() && own[name.size()] != '.')) continue;
+    auto next = std::find_if(at, functions_.end(), [&](const Function& f) { return f.address != at->address; });
+    if (next != functions_.end()) all.emplace_back(at->address, next->address);
+  }
+  return all;
+}
+
 bool KernelSymbols::find(std::uint64_t address, Found& found) const {
   auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
                                 [](std::uint64_t wanted, const Function& f) { return wanted < f.address; });

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace blazesym {
@@ -29,6 +30,9 @@ class KernelSymbols {
   bool find(std::uint64_t address, Found& found) const;
   // Bytes from a function's beginning to that of the next; 0 where that is not known.
   std::uint64_t size(std::string_view name) const;
+  // Where the functions of a name lie, and the parts of them that the compiler set apart (NAME.cold, NAME.isra.0): from
+  // their beginning to that of the next.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges(std::string_view name) const;
   // The list could be read, but not its addresses: all are 0 for want of CAP_SYSLOG.
   bool hidden() const { return hidden_; }
   bool empty() const { return functions_.empty(); }

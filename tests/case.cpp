@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 namespace test {
 namespace {
 
-std::string because(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
+std::string because(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 // Does something in a child that it would not survive, or that must not touch this process. Empty if it returns true.
 std::string in_child(const std::function<bool()>& trial, const char* otherwise) {
@@ -62,20 +62,22 @@ std::string lacks_bpf() {
 
 std::string lacks_btf() { return access("/sys/kernel/btf/vmlinux", R_OK) == 0 ? "" : "the kernel offers no BTF"; }
 
-std::string lacks_fentry() {
+std::string lacks_typed(bpf_attach_type type, const std::string& what, const char* name) {
   if (std::string no = lacks_btf(); !no.empty()) return no;
-  int function = libbpf_find_vmlinux_btf_id("do_exit", BPF_TRACE_FENTRY);
-  if (function < 0) return "the kernel's BTF has no do_exit";
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
-              .attach_btf_id = static_cast<__u32>(function));
+  int function = libbpf_find_vmlinux_btf_id(name, type);
+  if (function < 0) return std::string("the kernel's BTF has no ") + name;
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = type, .attach_btf_id = static_cast<__u32>(function));
   int program = load_nothing(BPF_PROG_TYPE_TRACING, &options);
-  if (program < 0) return because("an fentry program cannot be loaded");
+  if (program < 0) return because(what + " program cannot be loaded");
   int link = bpf_raw_tracepoint_open(nullptr, program);
-  std::string no = link < 0 ? because("an fentry program cannot be attached") : "";
+  std::string no = link < 0 ? because(what + " program cannot be attached") : "";
   close(link);
   close(program);
   return no;
 }
+
+std::string lacks_fentry() { return lacks_typed(BPF_TRACE_FENTRY, "an fentry", "do_exit"); }
+std::string lacks_fmod_ret() { return lacks_typed(BPF_MODIFY_RETURN, "an fmod_ret", "security_sb_mount"); }
 
 std::string lacks_kprobe() {
   std::ifstream file("/sys/bus/event_source/devices/kprobe/type");
@@ -177,11 +179,12 @@ std::string lacks_pahole() {
 }
 
 const std::map<std::string_view, std::string (*)()> features = {
-    {"root", lacks_root},     {"bpf", lacks_bpf},         {"btf", lacks_btf},
-    {"kprobe", lacks_kprobe}, {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
-    {"loop", lacks_loop},     {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
-    {"userns", lacks_userns}, {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
-    {"pahole", lacks_pahole}, {"zram", lacks_zram},       {"device-mapper", lacks_device_mapper},
+    {"root", lacks_root},         {"bpf", lacks_bpf},         {"btf", lacks_btf},
+    {"kprobe", lacks_kprobe},     {"fentry", lacks_fentry},   {"tracefs", lacks_tracefs},
+    {"loop", lacks_loop},         {"cgroup2", lacks_cgroup2}, {"compat32", lacks_compat32},
+    {"userns", lacks_userns},     {"pidns", lacks_pidns},     {"syscall_tracepoints", lacks_syscall_tracepoints},
+    {"pahole", lacks_pahole},     {"zram", lacks_zram},       {"device-mapper", lacks_device_mapper},
+    {"fmod_ret", lacks_fmod_ret},
 };
 
 fs::path own_place() { return fs::read_symlink("/proc/self/exe").parent_path(); }

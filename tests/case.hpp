@@ -23,8 +23,8 @@
     return;                  \
   } while (false)
 
-// Skips the case where the running kernel, or who runs this, lacks a feature: root, bpf, btf, kprobe, fentry, tracefs,
-// syscall_tracepoints, loop, zram, device-mapper, cgroup2, compat32, userns, pidns.
+// Skips the case where the running kernel, or who runs this, lacks a feature: root, bpf, btf, kprobe, fentry, fmod_ret,
+// tracefs, syscall_tracepoints, loop, zram, device-mapper, cgroup2, compat32, userns, pidns.
 #define NEEDS(feature)                                                \
   do {                                                                \
     if (std::string lacks_ = test::lacks(feature); !lacks_.empty()) { \

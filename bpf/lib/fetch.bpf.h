@@ -8,10 +8,9 @@
 #ifndef KIT_FETCH_BPF_H
 #define KIT_FETCH_BPF_H
 
+#include "copies.bpf.h"
 #include "filter.bpf.h"
 #include "stream.bpf.h"
-
-#include "kit/fetch.h"
 
 /*
  * Read-only knobs: bytes of one string, its NUL included, and where strings may begin, both powers of two, so that a
@@ -40,18 +39,10 @@ struct {
 
 LOST_COUNTER(value_unread);
 
-/* The number that a program's own copy has in FETCH_COOKIE's place; else what the kernel tells (7adfc6c9b315, 5.15). */
-static __always_inline __u64 fetch_own_cookie(void)
-{
-	__u64 cookie;
-
-	asm volatile("%0 = %1 ll" : "=r"(cookie) : "i"(FETCH_COOKIE));
-	return cookie;
-}
-
+/* Its own copy's number, else what the kernel tells (7adfc6c9b315, 5.15). */
 static __always_inline __u64 fetch_cookie(void *ctx)
 {
-	__u64 cookie = fetch_own_cookie(), none = ~FETCH_COOKIE;
+	__u64 cookie = own_cookie(), none = ~FETCH_COOKIE;
 
 	/* Not the number itself, which would be replaced here, too. */
 	barrier_var(none);

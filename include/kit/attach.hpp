@@ -36,6 +36,7 @@ struct Way {
 
 struct Event {
   std::string name;
+  std::string verb = "see";  // what the tool does with it
   std::vector<Way> ways;
 };
 
@@ -51,6 +52,7 @@ struct Settled {
   std::vector<Part> parts;  // with targets as this kernel has them
   std::vector<Refusal> refused;
   bool denied = false;  // none was taken, and one could have been with more permission
+  std::string verb = "see";
 };
 
 enum class Form { full, lesser, none };
@@ -58,8 +60,8 @@ const char* form_name(Form form);
 
 class AttachPlan {
  public:
-  // Begins an event; the ways and lesser forms that follow are its own.
-  AttachPlan& event(std::string name);
+  // Begins an event; the ways and lesser forms that follow are its own. `verb`: what cannot be done without any.
+  AttachPlan& event(std::string name, std::string verb = "see");
   AttachPlan& way(std::string name, std::vector<Part> needed, std::vector<Part> optional = {});
   // Of the last way: what it does not see.
   AttachPlan& misses(std::string what);

@@ -12,7 +12,12 @@
 
 namespace kit {
 
-enum class HookKind { tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, placed, other };
+// clang-format off
+enum class HookKind {
+  tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, placed, other,
+  fmod_ret, lsm, override_return,  // they answer in a function's place (kit/injection.hpp)
+};
+// clang-format on
 
 // Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp); so it is with what
 // kit/probing.hpp has placed.
@@ -47,6 +52,8 @@ class Kernel {
 // The kernel that runs.
 std::unique_ptr<Kernel> running_kernel();
 
+// A perf event at a kernel function, or at its return: a descriptor, or none and errno.
+Fd open_kprobe(const std::string& function, bool at_return);
 // Attaches a loaded program where the verdict said. Throws Failure where the kernel refuses after all.
 Link attach(bpf_program* program, const Hook& hook);
 

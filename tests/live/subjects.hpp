@@ -38,6 +38,7 @@ inline Words least(const std::string& tool) {
   if (tool == "funclatency") return {"libc:getenv"};
   if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
   if (tool == "strlencount") return {"-P", "--lib", test::trigger_path("texts"), "--func", "look_up", "--arg", "1"};
+  if (tool == "inject") return {"open", "--error", "EIO", "--yes-break-it", "--comm", "nobody-is-so-called"};
   if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
   return {};
 }
@@ -108,9 +109,15 @@ inline const std::vector<Subject>& samples() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "count",      "funclatency", "hist",   "stackcount",
-                                              "bitesize",   "disksnoop",  "doctor",      "probes", "structof",
-                                              "symbolize",  "taskswitch", "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency", "count",     "funclatency", "hist",      "stackcount",
+                                              "inject",     "bitesize",  "disksnoop",   "doctor",    "probes",
+                                              "structof",   "symbolize", "taskswitch",  "vfslatency"};
+  return tools;
+}
+
+// Tools that some of the kernels that the others work on refuse altogether: they end with 69 there.
+inline const std::set<std::string>& choosy() {
+  static const std::set<std::string> tools = {"inject"};
   return tools;
 }
 

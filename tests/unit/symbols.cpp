@@ -243,6 +243,18 @@ TEST_CASE("kallsyms names the kernel, its modules and BPF programs") {
   CHECK(blazesym::KernelSymbols("0000000000000000 T _stext\n").hidden());
 }
 
+TEST_CASE("kallsyms tells where the code of a function lies, in all its parts") {
+  blazesym::KernelSymbols symbols(
+      "ffffffff81000000 t one\nffffffff81000010 t one_more\nffffffff81000020 t one.cold\nffffffff81000040 t two\n"
+      "ffffffff81000050 t one\nffffffff81000060 T _etext\n");
+  using Ranges = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+  CHECK(symbols.ranges("one") == Ranges{{0xffffffff81000000, 0xffffffff81000010},
+                                        {0xffffffff81000020, 0xffffffff81000040},
+                                        {0xffffffff81000050, 0xffffffff81000060}});
+  CHECK(symbols.ranges("two") == Ranges{{0xffffffff81000040, 0xffffffff81000050}});
+  CHECK(symbols.ranges("three").empty());
+}
+
 TEST_CASE("frames without names are read back from text") {
   auto frame = blazesym::parse_frame("    0x1f (/usr/bin/a (b)) build id 0123ab [stripped]");
   REQUIRE(frame);

@@ -35,7 +35,7 @@ bool take(Kernel& kernel, const Way& way, Settled& settled) {
 }
 
 Settled settle_event(Kernel& kernel, const Event& event, const std::string& forced) {
-  Settled settled{.event = event.name, .way = {}, .misses = {}, .parts = {}, .refused = {}, .denied = false};
+  Settled settled{.event = event.name, .way = {}, .misses = {}, .parts = {}, .refused = {}, .denied = false, .verb = event.verb};
   bool named = std::any_of(event.ways.begin(), event.ways.end(), [&](const Way& way) { return way.name == forced; });
   for (const Way& way : event.ways) {
     if (named && way.name != forced) continue;
@@ -55,8 +55,8 @@ const char* form_name(Form form) {
   return "none";
 }
 
-AttachPlan& AttachPlan::event(std::string name) {
-  events_.push_back({std::move(name), {}});
+AttachPlan& AttachPlan::event(std::string name, std::string verb) {
+  events_.push_back({std::move(name), std::move(verb), {}});
   return *this;
 }
 

@@ -103,23 +103,6 @@ void put(bpf_object* object, const char* name, std::uint32_t key, std::uint8_t v
     throw Failure(Exit::failed, cat("cannot fill ", name, ": ", error_text(errno)));
 }
 
-// Every process with its parent.
-std::map<std::uint32_t, std::uint32_t> parents() {
-  std::map<std::uint32_t, std::uint32_t> all;
-  std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
-  while (dirent* entry = proc ? readdir(proc.get()) : nullptr) {
-    auto pid = parse_number(entry->d_name);
-    if (!pid) continue;
-    std::string line = read_line(cat("/proc/", *pid, "/stat"));
-    // "PID (COMM) STATE PPID ..."; the name may hold parentheses itself.
-    auto fields = split(std::string_view(line).substr(std::min(line.size(), line.rfind(')') + 2)), ' ');
-    if (fields.size() < 2) continue;
-    if (auto parent = parse_number(fields[1]))
-      all[static_cast<std::uint32_t>(*pid)] = static_cast<std::uint32_t>(*parent);
-  }
-  return all;
-}
-
 // Puts a process and all beneath it into the tree. Forks are being followed already, so what is added once brings its
 // future children itself; looking again until nothing is new finds those of whom a child was born in between.
 void seed_tree(bpf_object* object, std::uint32_t root) {
@@ -127,7 +110,7 @@ void seed_tree(bpf_object* object, std::uint32_t root) {
   put(object, "filter_tree", root, tree_in);
   for (bool grew = true; grew;) {
     grew = false;
-    for (auto [pid, parent] : parents()) {
+    for (auto [pid, parent] : process_parents()) {
       if (!in.contains(parent) || !in.insert(pid).second) continue;
       put(object, "filter_tree", pid, tree_in);
       grew = true;
@@ -147,6 +130,22 @@ void append_list(std::string& out, std::string_view key, const std::vector<std::
 }
 
 }  // namespace
+
+std::map<std::uint32_t, std::uint32_t> process_parents() {
+  std::map<std::uint32_t, std::uint32_t> all;
+  std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
+  while (dirent* entry = proc ? readdir(proc.get()) : nullptr) {
+    auto pid = parse_number(entry->d_name);
+    if (!pid) continue;
+    std::string line = read_line(cat("/proc/", *pid, "/stat"));
+    // "PID (COMM) STATE PPID ..."; the name may hold parentheses itself.
+    auto fields = split(std::string_view(line).substr(std::min(line.size(), line.rfind(')') + 2)), ' ');
+    if (fields.size() < 2) continue;
+    if (auto parent = parse_number(fields[1]))
+      all[static_cast<std::uint32_t>(*pid)] = static_cast<std::uint32_t>(*parent);
+  }
+  return all;
+}
 
 bool GlobMachine::matches(std::string_view text) const {
   std::uint64_t state = starts;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ GlobMachine compile_globs(std::string_view globs);
 
 // One glob, commas and all.
 GlobMachine compile_glob(std::string_view glob);
+
+// Every process with its parent, by PID.
+std::map<std::uint32_t, std::uint32_t> process_parents();
 
 // Throws Failure (usage) for what is wrong with --comm or --cgroup, before anything else happens.
 void check_filters(const Settings& settings);

@@ -15,12 +15,14 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "kallsyms.hpp"
 #include "kernel_types.hpp"
 #include "kit/sampler.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
+#include "trials.hpp"
 
 namespace kit {
 namespace {
@@ -30,10 +32,19 @@ struct KindName {
   std::string_view prefix;
 };
 constexpr KindName kind_names[] = {
-    {HookKind::tp_btf, "tp_btf/"},       {HookKind::raw_tp, "raw_tp/"}, {HookKind::tracepoint, "tp/"},
-    {HookKind::fentry, "fentry/"},       {HookKind::fexit, "fexit/"},   {HookKind::kprobe, "kprobe/"},
-    {HookKind::kretprobe, "kretprobe/"}, {HookKind::uprobe, "uprobe"},  {HookKind::sample, "sample/"},
+    {HookKind::tp_btf, "tp_btf/"},
+    {HookKind::raw_tp, "raw_tp/"},
+    {HookKind::tracepoint, "tp/"},
+    {HookKind::fentry, "fentry/"},
+    {HookKind::fexit, "fexit/"},
+    {HookKind::kprobe, "kprobe/"},
+    {HookKind::kretprobe, "kretprobe/"},
+    {HookKind::uprobe, "uprobe"},
+    {HookKind::sample, "sample/"},
     {HookKind::placed, "placed/"},
+    {HookKind::fmod_ret, "fmod_ret/"},
+    {HookKind::lsm, "lsm/"},
+    {HookKind::override_return, "override/"},
 };
 
 Verdict yes(std::string target = {}) { return {true, false, {}, {}, std::move(target)}; }
@@ -90,15 +101,19 @@ int open_tracepoint(int id) {
   return perf_event(attributes);
 }
 
-int open_kprobe(const std::string& function, bool at_return) {
+}  // namespace
+
+Fd open_kprobe(const std::string& function, bool at_return) {
   std::string type = read_line("/sys/bus/event_source/devices/kprobe/type");
-  if (type.empty()) return errno = ENOTSUP, -1;
+  if (type.empty()) return errno = ENOTSUP, Fd();
   perf_event_attr attributes{};
   attributes.type = static_cast<__u32>(std::atoi(type.c_str()));
   attributes.config = at_return ? 1 : 0;  // .../format/retprobe: config:0
   attributes.kprobe_func = reinterpret_cast<__u64>(function.c_str());
-  return perf_event(attributes);
+  return Fd(perf_event(attributes));
 }
+
+namespace {
 
 class RunningKernel : public Kernel {
  public:
@@ -114,6 +129,9 @@ class RunningKernel : public Kernel {
       case HookKind::tp_btf: return ask_typed(BPF_TRACE_RAW_TP, "btf_trace_" + hook.target, BTF_KIND_TYPEDEF, "tp_btf");
       case HookKind::fentry: return ask_function(BPF_TRACE_FENTRY, hook.target, "fentry");
       case HookKind::fexit: return ask_function(BPF_TRACE_FEXIT, hook.target, "fexit");
+      case HookKind::fmod_ret: return ask_function(BPF_MODIFY_RETURN, hook.target, "fmod_ret");
+      case HookKind::lsm: return ask_lsm(hook.target);
+      case HookKind::override_return: return ask_override(hook.target);
       case HookKind::raw_tp: return ask_raw(hook.target);
       case HookKind::tracepoint: return ask_tracepoint(hook.target);
       case HookKind::kprobe: return ask_kprobe(hook.target, false);
@@ -139,19 +157,59 @@ class RunningKernel : public Kernel {
     if (types.empty()) return no("the kernel offers no BTF (CONFIG_DEBUG_INFO_BTF), which this kind of program needs");
     int id = static_cast<int>(types.find(name, kind));
     if (id == 0) return no(cat("this kernel has no ", name));
-    Fd program = try_load(BPF_PROG_TYPE_TRACING, type, id);
+    Fd program = try_load(type == BPF_LSM_MAC ? BPF_PROG_TYPE_LSM : BPF_PROG_TYPE_TRACING, type, id);
+    if (!program && errno == EINVAL && type == BPF_MODIFY_RETURN)
+      return no(cat(name, " is no function whose answer may be changed"));
     if (!program) return refused(what, errno);
     if (loaded) *loaded = std::move(program);
     return yes();
+  }
+
+  // A security module that is not switched on takes programs and never runs them.
+  Verdict ask_lsm(const std::string& hook) {
+    static const Trial trial = try_lsm();
+    if (!trial.works) return no(cat("LSM ", trial.found));
+    return ask_function(BPF_LSM_MAC, "bpf_lsm_" + hook, "lsm");
+  }
+
+  // Put to a kprobe of the function, where the kernel looks whether errors may be injected into it. The program asks to
+  // override on a CPU that there is not: it is never done.
+  static Verdict ask_override(const std::string& name) {
+    if (!may_call(BPF_PROG_TYPE_KPROBE, BPF_FUNC_override_return)) {
+      if (std::string missing = missing_capabilities(); !missing.empty()) return not_permitted(missing);
+      return no("overriding functions is compiled out of this kernel (CONFIG_BPF_KPROBE_OVERRIDE)");
+    }
+    const std::array<bpf_insn, 8> program = {{
+        {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0},
+        {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_smp_processor_id},
+        {BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 3, INT32_MAX},
+        {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0},
+        {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_override_return},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+    }};
+    int loaded = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", program.data(), program.size(), nullptr);
+    if (loaded < 0) return refused("override", -loaded);
+    Fd kept(loaded), event = open_kprobe(name, false);
+    if (!event) return errno == ENOENT ? no(cat("this kernel has no function ", name)) : refused_event("kprobe", errno);
+    if (ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, loaded) == 0) return yes();
+    return errno == EINVAL ? no(cat(name, " is not on the kernel's list of functions that may fail on purpose"))
+                           : refused("override", errno);
   }
 
   // There are kernels that load such a program and then refuse to attach it, so it is attached for a moment.
   Verdict ask_function(bpf_attach_type type, const std::string& name, std::string_view what) {
     Fd program;
     Verdict verdict = ask_typed(type, name, BTF_KIND_FUNC, what, &program);
-    if (!verdict.yes) return verdict;
+    // A list asks for hundreds of them. What answers in a function's place is refused for that function when it is
+    // loaded; whether it may be attached at all, one tells.
+    bool listed = type == BPF_MODIFY_RETURN || type == BPF_LSM_MAC;
+    if (!verdict.yes || (listed && attached_.contains(type))) return verdict;
     Fd link(bpf_raw_tracepoint_open(nullptr, program.get()));
-    return link ? verdict : refused(what, errno);
+    if (!link) return refused(what, errno);
+    attached_.insert(type);
+    return verdict;
   }
 
   Verdict ask_raw(const std::string& name) {
@@ -195,7 +253,7 @@ class RunningKernel : public Kernel {
     if (std::string missing = missing_capabilities(); !missing.empty()) return not_permitted(missing);
     std::string why = cat("this kernel has no function ", name);
     for (const std::string& alias : function_aliases(name, symbols())) {
-      Fd trial(open_kprobe(alias, at_return));
+      Fd trial = open_kprobe(alias, at_return);
       if (trial) return yes(alias);
       if (errno == ENOTSUP) return no("kprobes are compiled out of this kernel (CONFIG_KPROBES)");
       Verdict verdict = refused_event(cat("kprobe on ", alias), errno);
@@ -224,6 +282,7 @@ class RunningKernel : public Kernel {
   }
 
   std::optional<Verdict> can_open_events_;
+  std::set<bpf_attach_type> attached_;
   std::vector<std::string> symbols_;
 };
 

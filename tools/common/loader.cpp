@@ -65,7 +65,7 @@ int prepare_typed(bpf_program* program, bpf_prog_load_opts* options, long which)
   return bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
 }
 
-// The programs of bpf/lib/hit.bpf.h.
+// The programs of bpf/lib/hit.bpf.h and of what is loaded for each of its places.
 struct HitSection {
   const char* name;
   bpf_prog_type type;
@@ -81,6 +81,9 @@ constexpr HitSection hit_sections[] = {
     {"hit/raw", BPF_PROG_TYPE_RAW_TRACEPOINT, 0},
     {"hit/fentry", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
     {"hit/fexit", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
+    {"hit/fmod_ret", BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN},
+    {"hit/lsm", BPF_PROG_TYPE_LSM, BPF_LSM_MAC},
+    {"hit/override", BPF_PROG_TYPE_KPROBE, 0},
 };
 
 // What it takes to load a program again: its instructions as libbpf made them for this kernel, and what it says of

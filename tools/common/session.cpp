@@ -286,7 +286,7 @@ std::string lockdown() {
   for (const Settled& event : plan) {
     if (!event.way.empty()) continue;
     denied |= event.denied;
-    message = cat(lockdown(), "cannot see ", event.event, " on this kernel");
+    message = cat(lockdown(), "cannot ", event.verb, " ", event.event, " on this kernel");
     for (const Refusal& refusal : event.refused) {
       message += cat(&refusal == event.refused.data() ? ": " : "; ", refusal.way, ": ", refusal.why);
     }

@@ -13,13 +13,6 @@
 namespace kit {
 namespace {
 
-// A mount of tracefs that belongs to this process alone and ends with its descriptor (fsopen(2), 5.2).
-Fd detached_tracefs() {
-  Fd context(static_cast<int>(syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC)));
-  if (!context || syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return Fd();
-  return Fd(static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
-}
-
 // tracefs's events directory. errno says why there is none.
 const Fd& events_directory() {
   static const Fd directory = [] {
@@ -27,7 +20,7 @@ const Fd& events_directory() {
       Fd events(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
       if (events || errno == EACCES) return events;
     }
-    Fd root = detached_tracefs();
+    Fd root = detached_mount("tracefs");
     return root ? Fd(openat(root.get(), "events", O_PATH | O_DIRECTORY | O_CLOEXEC)) : Fd();
   }();
   return directory;
@@ -45,6 +38,12 @@ std::vector<std::string> folders_of(int above, const std::string& name, int& err
 }
 
 }  // namespace
+
+Fd detached_mount(const char* system) {
+  Fd context(static_cast<int>(syscall(SYS_fsopen, system, FSOPEN_CLOEXEC)));
+  if (!context || syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return Fd();
+  return Fd(static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+}
 
 int tracepoint_id(const std::string& event) {
   errno = 0;

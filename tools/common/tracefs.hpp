@@ -9,6 +9,10 @@
 
 namespace kit {
 
+// A mount of a file system of the kernel's ("tracefs") that belongs to this process alone and ends with its descriptor
+// (fsopen(2), 5.2).
+Fd detached_mount(const char* system);
+
 // The id that perf_event_open(2) knows "CATEGORY/EVENT" by, or -errno. Where tracefs is mounted nowhere it is opened
 // without mounting it: nothing of the machine changes.
 int tracepoint_id(const std::string& event);

@@ -15,6 +15,8 @@ namespace kit {
 std::string missing_rights();
 // Whether programs of this type may call a helper (BPF_FUNC_...): the verifier says so before it looks at arguments.
 bool may_call(bpf_prog_type type, std::int32_t helper);
+// Whether security modules of BPF are run, not only taken.
+Trial try_lsm();
 
 inline Trial works(std::string what, std::string found = {}) { return {std::move(what), true, std::move(found), {}}; }
 inline Trial fails(std::string what, std::string found, std::string remedy) {

@@ -121,6 +121,8 @@ Trial try_fmod_ret() {
   return link ? works(what) : refused(what, errno, remedy);
 }
 
+}  // namespace
+
 Trial try_lsm() {
   const std::string what = "LSM", remedy = "a kernel with CONFIG_BPF_LSM, and bpf among lsm= at boot";
   std::uint32_t id = function_id("bpf_lsm_task_getpgid");
@@ -132,6 +134,8 @@ Trial try_lsm() {
   if (getpgid(getpid()) < 0) return fails(what, "forbids what it should let pass", remedy);
   return marked(what, marker, remedy);
 }
+
+namespace {
 
 Trial try_iterator() {
   const std::string what = "iterator", remedy = "Linux 5.8 or later with BTF";
