@@ -129,8 +129,8 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	HIT_PROGRAM(uprobe_multi, fetch_cookie(ctx), HIT_STACK_FRAME) \
 	HIT_PROGRAM(tracepoint, fetch_cookie(ctx), HIT_NO_FRAME)      \
 	HIT_PROGRAM(perf_event, fetch_cookie(ctx), HIT_NO_FRAME)      \
-	HIT_PROGRAM(raw, own_cookie(), HIT_NO_FRAME)            \
-	HIT_PROGRAM(fentry, own_cookie(), HIT_TRAMPOLINE_FRAME) \
+	HIT_PROGRAM(raw, own_cookie(), HIT_NO_FRAME)                  \
+	HIT_PROGRAM(fentry, own_cookie(), HIT_TRAMPOLINE_FRAME)       \
 	HIT_PROGRAM(fexit, own_cookie(), HIT_TRAMPOLINE_FRAME)
 
 #endif

@@ -59,7 +59,8 @@ int programs_left() {
 
 }  // namespace
 
-TEST_CASE("mount, open and connect fail for the chosen process and for no other, in every way there is") {
+TEST_CASE("mount, open and connect fail for the chosen process and for no other, in every way there is",
+          "[each-kernel]") {
   NEEDS("root");
   NEEDS("fmod_ret");
   test::TemporaryDirectory directory;
@@ -98,7 +99,7 @@ TEST_CASE("mount, open and connect fail for the chosen process and for no other,
   CHECK(live::run("inject", {"open", "--explain", "--attach", "fmod_ret"}).status == 0);
 }
 
-TEST_CASE("the third call only, each third, and no more than so many") {
+TEST_CASE("the third call only, each third, and no more than so many", "[each-kernel]") {
   NEEDS("root");
   NEEDS("fmod_ret");
   struct Choice {
@@ -224,7 +225,7 @@ TEST_CASE("the tool and its ancestors are spared, whoever is chosen") {
   CHECK(result.row_lines() == 3);
 }
 
-TEST_CASE("a tool that is killed leaves nothing behind") {
+TEST_CASE("a tool that is killed leaves nothing behind", "[each-kernel]") {
   NEEDS("root");
   NEEDS("fmod_ret");
   Attempts before("open", 3), after("open", 3);

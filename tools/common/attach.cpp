@@ -35,7 +35,8 @@ bool take(Kernel& kernel, const Way& way, Settled& settled) {
 }
 
 Settled settle_event(Kernel& kernel, const Event& event, const std::string& forced) {
-  Settled settled{.event = event.name, .way = {}, .misses = {}, .parts = {}, .refused = {}, .denied = false, .verb = event.verb};
+  Settled settled{
+      .event = event.name, .way = {}, .misses = {}, .parts = {}, .refused = {}, .denied = false, .verb = event.verb};
   bool named = std::any_of(event.ways.begin(), event.ways.end(), [&](const Way& way) { return way.name == forced; });
   for (const Way& way : event.ways) {
     if (named && way.name != forced) continue;
