@@ -13,8 +13,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile __s64
-	failure; /* a negative errno: newer verifiers want to see that it is one (6.8), and follow no sign */
+/* A negative errno as it is answered: since 6.8 the verifier wants to know a security module's answer, and cannot negate. */
+const volatile __s64 failure;
 const volatile __u32 nth, every, times; /* 0: any */
 const volatile __u64 chance; /* of 2^32; 0: always */
 const volatile __u32 only_access; /* MAY_READ, MAY_WRITE: of the function's second argument; 0: any */

@@ -285,6 +285,14 @@ TEST_CASE("what cannot be broken here: 69 and one line", "[any-kernel]") {
   if (!refused) SKIP_CASE("this kernel lets everything be broken in every way");
 }
 
+TEST_CASE("the cgroup that everybody is in is no choice") {
+  NEEDS("cgroup2");
+  if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0) SKIP_CASE("cgroup v2 is mounted elsewhere", "cgroup2");
+  Result result = live::run("inject", breaking("open", "EIO") + Words{"--cgroup", "/sys/fs/cgroup"});
+  CHECK(result.status == 64);
+  CHECK(result.err.find("all processes") != std::string::npos);
+}
+
 TEST_CASE("what is wrong with the command line: 64, one line, and the nearest name") {
   NEEDS("btf");
   std::string own = std::to_string(getpid());

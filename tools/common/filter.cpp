@@ -76,21 +76,6 @@ void add_glob(GlobMachine& machine, std::string_view glob, unsigned& position) {
   position++;
 }
 
-std::uint64_t cgroup_id(const std::string& given) {
-  std::string path = given;
-  struct statfs system {};
-  if (given[0] != '/') path = cat("/sys/fs/cgroup/", given);
-  if (statfs(path.c_str(), &system) != 0)
-    throw Failure(Exit::usage,
-                  cat("--cgroup ", given, ": ", error_text(errno), "; give its path beneath the cgroup2 mount"));
-  if (system.f_type != CGROUP2_SUPER_MAGIC)
-    throw Failure(Exit::usage,
-                  cat("--cgroup ", given, ": is not a cgroup v2 directory (mount -t cgroup2 shows where they are)"));
-  struct stat status {};
-  stat(path.c_str(), &status);
-  return status.st_ino;  // the cgroup's id on 64-bit machines (kernfs, 5.5)
-}
-
 void size_set(bpf_object* object, const char* name, std::size_t entries) {
   bpf_map* map = bpf_object__find_map_by_name(object, name);
   if (map && entries) bpf_map__set_max_entries(map, static_cast<__u32>(entries));
@@ -130,6 +115,21 @@ void append_list(std::string& out, std::string_view key, const std::vector<std::
 }
 
 }  // namespace
+
+std::uint64_t cgroup_id(const std::string& given) {
+  std::string path = given;
+  struct statfs system {};
+  if (given[0] != '/') path = cat("/sys/fs/cgroup/", given);
+  if (statfs(path.c_str(), &system) != 0)
+    throw Failure(Exit::usage,
+                  cat("--cgroup ", given, ": ", error_text(errno), "; give its path beneath the cgroup2 mount"));
+  if (system.f_type != CGROUP2_SUPER_MAGIC)
+    throw Failure(Exit::usage,
+                  cat("--cgroup ", given, ": is not a cgroup v2 directory (mount -t cgroup2 shows where they are)"));
+  struct stat status {};
+  stat(path.c_str(), &status);
+  return status.st_ino;  // the cgroup's id on 64-bit machines (kernfs, 5.5)
+}
 
 std::map<std::uint32_t, std::uint32_t> process_parents() {
   std::map<std::uint32_t, std::uint32_t> all;

@@ -29,6 +29,10 @@ GlobMachine compile_glob(std::string_view glob);
 // Every process with its parent, by PID.
 std::map<std::uint32_t, std::uint32_t> process_parents();
 
+// The id of a cgroup, by its path or what follows the usual mount; 1 is the root, which everybody is in. Throws Failure
+// (usage).
+std::uint64_t cgroup_id(const std::string& given);
+
 // Throws Failure (usage) for what is wrong with --comm or --cgroup, before anything else happens.
 void check_filters(const Settings& settings);
 // Sets the knobs, before load. Objects without filter.bpf.h are left alone.

@@ -120,7 +120,7 @@ std::vector<ListedInjectable> list_injectables() {
 
 void check_chosen(const Settings& settings) {
   auto wrong = [](const std::string& why) { throw Failure(Exit::usage, why); };
-  bool everybody = settings.tree == 1u;
+  bool everybody = settings.tree == 1u || (!settings.cgroup.empty() && cgroup_id(settings.cgroup) == 1);
   if (!settings.comm.empty()) everybody |= settings.comm.find_first_not_of("*,") == settings.comm.npos;
   bool some = !settings.pids.empty() || !settings.tids.empty() || !settings.users.empty() || !settings.command.empty();
   some |= !settings.comm.empty() || !settings.cgroup.empty() || settings.tree;
