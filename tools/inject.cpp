@@ -60,20 +60,6 @@ kit::Table<Record> make_table(const kit::Injection*& injection) {
   return table;
 }
 
-kit::Table<kit::ListedInjectable> make_list() {
-  using Row = kit::ListedInjectable;
-  auto text = [](std::string Row::*member) {
-    return [member](const Row& row) {
-      return (row.*member).empty() ? kit::Cell::none() : kit::Cell::borrowed(row.*member);
-    };
-  };
-  kit::Table<Row> table;
-  table.column("NAME", "name", 32, "an operation, or kernel:FUNCTION", text(&Row::name))
-      .column("WAY", "way", 8, "how it is made to fail; none if this kernel does not let it", text(&Row::way))
-      .column("BY", "by", 0, "what is attached to, or why nothing can be", text(&Row::by));
-  return table;
-}
-
 void declare(kit::Options& options, Knobs& knobs) {
   options.words("OPERATION|kernel:FUNCTION", knobs.words)
       .option(0, "error", "ERRNO", knobs.error, "the error that a broken call gets, like ENOSPC")
@@ -128,15 +114,10 @@ int tool(int argc, char** argv) {
   Knobs knobs;
   const kit::Injection* running = nullptr;
   auto table = make_table(running);
-  auto listed = make_list();
   kit::Options options(kit::Shape::stream, "inject", "Make an operation of the kernel fail for chosen callers.");
   declare(options.shows(table), knobs);
   kit::Session session(options, argc, argv);
-  if (knobs.list) {
-    return session.list(listed, [&] {
-      for (const kit::ListedInjectable& row : kit::list_injectables()) session.row(listed, row);
-    });
-  }
+  if (knobs.list) return kit::list_injectables(session);
   kit::Injectable one = check(knobs, session);
 
   kit::Skeleton<inject_bpf> bpf;

@@ -2,9 +2,9 @@
 // Operations of the kernel that can be made to fail, the functions behind them, and the programs that stand there.
 //
 // An operation ("open") fails in one of three ways: its system calls are overridden, which kernels for testing allow
-// (CONFIG_BPF_KPROBE_OVERRIDE); the functions that ask the security modules, security_file_open(), are answered for by
-// a program (fmod_ret); or a program is one of the modules (LSM). A function that is named itself, "kernel:FUNCTION",
-// fails in the first two ways if the kernel lets it, and in the third if it is one of those that ask.
+// (CONFIG_BPF_KPROBE_OVERRIDE); a program is one of the security modules (LSM), where BPF is one of them; or a program
+// answers for the functions that ask those, security_file_open() (fmod_ret). A function that is named itself,
+// "kernel:FUNCTION", fails by override, by fmod_ret if the kernel lets it, or as a hook of the modules if it asks them.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +32,9 @@ const std::vector<Injectable>& injectable_operations();
 std::vector<Injectable> injectable_functions();
 // An operation, or kernel:FUNCTION. Throws Failure (usage) with the nearest name where there is none.
 Injectable find_injectable(const std::string& name);
-// A row of a list: the way in which it can be made to fail, and by what; or why it cannot.
-struct ListedInjectable {
-  std::string name, way, by;
-};
-// All operations and functions, each tried.
-std::vector<ListedInjectable> list_injectables();
+// A tool's run that lists all operations and functions, each tried: the way in which it can be made to fail, and by
+// what, or why it cannot. Returns the exit code.
+int list_injectables(Session& session);
 // Throws Failure (usage) where nobody is chosen, or everybody, or who is never to be harmed.
 void check_chosen(const Settings& settings);
 // Where the code of a function of the kernel lies, from its first byte to that behind its last, parts that the compiler

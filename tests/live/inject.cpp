@@ -52,7 +52,7 @@ int programs_left() {
     bpf_prog_info info{};
     __u32 size = sizeof info;
     if (program.get() < 0 || bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) continue;
-    left += std::string(info.name).starts_with("hit_fmod_ret");
+    left += std::string(info.name).starts_with("hit_");
   }
   return left;
 }

@@ -19,7 +19,6 @@
 namespace kit {
 namespace {
 
-// The ways in the order in which they are tried.
 struct WayOf {
   const char* name;
   HookKind kind;
@@ -31,6 +30,15 @@ constexpr WayOf ways[] = {
     {"fmod_ret", HookKind::fmod_ret, "hit_fmod_ret", &Injectable::modified},
     {"lsm", HookKind::lsm, "hit_lsm", &Injectable::hooks},
 };
+
+// In the order in which they are tried. Where programs can be preempted, the kernel skips runs of fmod_ret meanwhile,
+// never those of security modules (6.2): an operation's calls are broken exactly by these. They are asked last, though,
+// and not all of them may answer with any error: a function that is named itself is answered for as such.
+std::vector<const WayOf*> ways_of(const Injectable& one) {
+  const auto& [override, fmod_ret, lsm] = ways;
+  if (one.name.starts_with("kernel:")) return {&override, &fmod_ret, &lsm};
+  return {&override, &lsm, &fmod_ret};
+}
 
 // What the kernel has answered, since a plan and the programs that follow it ask the same.
 const Verdict& ask(const WayOf& way, const std::string& target) {
@@ -74,6 +82,22 @@ std::uint32_t type_of(std::string_view way, const std::string& target) {
   throw Failure(Exit::unsupported, cat("cannot attach to ", place, ": ", error_text(errno), "; --explain shows more"));
 }
 
+// A row of the list.
+struct Listed {
+  Cell name;
+  std::string way;
+  Cell by;
+};
+
+// What was taken, or why nothing was.
+std::string by_what(const Settled& one) {
+  std::string by;
+  for (const Part& part : one.parts) by += cat(by.empty() ? "" : " ", part.hook.target);
+  if (!one.way.empty()) return by;
+  for (const Refusal& refusal : one.refused) by += cat(by.empty() ? "" : "; ", refusal.way, ": ", refusal.why);
+  return by;
+}
+
 constexpr std::uint32_t most_ancestors = 1024;
 
 // Who is never to be harmed, as far as this process's PID namespace shows them.
@@ -89,7 +113,8 @@ std::vector<std::uint32_t> ancestors() {
 
 void plan_injection(AttachPlan& plan, const Injectable& one, bpf_object* object) {
   plan.event(one.name, "break");
-  for (const WayOf& way : ways) {
+  for (const WayOf* of : ways_of(one)) {
+    const WayOf& way = *of;
     std::vector<Part> parts;
     for (const std::string& target : one.*way.targets) {
       Part part(Hook{HookKind::placed, hook_text({way.kind, target}), [&way, target] { return ask(way, target); }});
@@ -103,19 +128,19 @@ void plan_injection(AttachPlan& plan, const Injectable& one, bpf_object* object)
   }
 }
 
-std::vector<ListedInjectable> list_injectables() {
-  AttachPlan plan;
-  for (const Injectable& one : injectable_operations()) plan_injection(plan, one);
-  for (const Injectable& one : injectable_functions()) plan_injection(plan, one);
-  std::vector<ListedInjectable> all;
-  for (const Settled& one : plan.settle(*running_kernel())) {
-    std::string by;
-    for (const Part& part : one.parts) by += cat(by.empty() ? "" : " ", part.hook.target);
-    if (one.way.empty())
-      for (const Refusal& refusal : one.refused) by += cat(by.empty() ? "" : "; ", refusal.way, ": ", refusal.why);
-    all.push_back({one.event, one.way, by});
-  }
-  return all;
+int list_injectables(Session& session) {
+  Table<Listed> table;
+  table.column("NAME", "name", 32, "an operation, or kernel:FUNCTION", &Listed::name)
+      .column("WAY", "way", 8, "how it is made to fail; none if this kernel does not let it",
+              [](const Listed& row) { return row.way.empty() ? Cell::none() : Cell::borrowed(row.way); })
+      .column("BY", "by", 0, "what is attached to, or why nothing can be", &Listed::by);
+  return session.list(table, [&] {
+    AttachPlan plan;
+    for (const Injectable& one : injectable_operations()) plan_injection(plan, one);
+    for (const Injectable& one : injectable_functions()) plan_injection(plan, one);
+    for (const Settled& one : plan.settle(*running_kernel()))
+      session.row(table, Listed{Cell::borrowed(one.event), one.way, Cell::owned(by_what(one))});
+  });
 }
 
 void check_chosen(const Settings& settings) {
