@@ -13,7 +13,7 @@ TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
 CATCH_LIBS   = $(if $(wildcard $(addsuffix /catch2/catch_all.hpp,/usr/include /usr/local/include)),-lCatch2)
 
 .PHONY: fuzz
-tests: $(HOST_TESTS) $(LIVE_TESTS) $(TRIGGERS) $(B)/tests/layouts.o
+tests: $(HOST_TESTS) $(LIVE_TESTS) $(TRIGGERS) $(B)/tests/layouts.o $(B)/tests/viewers_pictures
 
 # What a packager runs: no root, no network.
 check: all $(HOST_TESTS) $(B)/tests/layouts.o
@@ -30,6 +30,12 @@ $(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON) $(B)/libkit.a
 	$$(Q)$$(CXX) $$(CXXFLAGS) $$(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $$@ $$^ $$(CATCH_LIBS) $$(LIBS) -ldw
 endef
 $(foreach tier,unit contract golden,$(eval $(call host_test,$(tier))))
+
+# What the viewers' tests open besides recordings.
+$(B)/tests/viewers_pictures: $(B)/obj/tests/viewers/pictures.o $(B)/libkit.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@ $^ $(LIBS) -ldw
 
 # The tier fuzz: what reads others' bytes, built so that it ends at its first wrong step; the rest of the library as it is.
 FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,probe.cpp text.cpp)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a headless Chromium makes of pictures. "node browser.mjs MODULES flame FILE WORD": clicks, resets and searches in a
-// flame graph, and prints the matched percentage. "node browser.mjs MODULES speedscope FILE": opens the file in speedscope
-// and prints the self weights of all its profiles' functions as it shows them.
+// flame graph, and prints the whole weight and the matched percentage. "... diff FILE WORD": prints whether the function's
+// frames and others are coloured as grown and shrunk. "... speedscope FILE": opens the file in speedscope and prints the
+// self weights of all its profiles' functions as it shows them.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
@@ -53,23 +54,74 @@ async function flameHtml() {
 
 async function flame() {
   await page.goto(pathToFileURL(path.resolve(file)).href);
-  await (file.endsWith('.svg') ? flameSvg() : flameHtml());
+  const svg = file.endsWith('.svg');
+  await (svg ? flameSvg() : flameHtml());
   await page.waitForFunction(() => /%/.test(document.getElementById('matched').textContent));
-  console.log(await page.locator('#matched').textContent());
+  console.log(`matched\t${await page.locator('#matched').textContent()}`);
+  assert(!(await page.evaluate(() => window.hit)), 'a name was run as a script');
+  // What is in names does not get out of them: no element but ours, and nothing that a terminal or a browser obeys.
+  const names = await page.evaluate(namesShown);
+  assert(names.every((name) => !/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/.test(name)), 'a name has control characters');
+  assert((await page.locator('img, iframe, b:has(script)').count()) === 0, 'a name has become an element');
+  assert((await page.locator('script').count()) === (svg ? 1 : 2), 'a name has become a script');
+  console.log(`total\t${await page.evaluate(wholeWeight)}\nframes\t${names.length}`);
+  if (!svg) console.log(`slowest\t${await page.evaluate(slowestStep, word)}`);
+}
+
+// These run in the page.
+const namesShown = () => {
+  if (!window.flame.root) return [...document.querySelectorAll('.f title')].map((title) => title.textContent);
+  return window.flame.all().map((node) => node.name);
+};
+const wholeWeight = () =>
+  window.flame.root ? window.flame.root.w : Math.max(...[...document.querySelectorAll('.f')].map((f) => +f.dataset.w));
+const slowestStep = (word) => {
+  let slowest = 0;
+  for (const step of [() => window.flame.zoom(word), () => window.flame.reset(), () => window.flame.search(word)]) {
+    const begin = performance.now();
+    step();
+    slowest = Math.max(slowest, performance.now() - begin);
+  }
+  return slowest.toFixed(1);
+};
+const changes = (word) => {
+  if (window.flame.root) return window.flame.all().map((n) => [n.name === word, n.change, n.kind, n.up?.name === word]);
+  return [...document.querySelectorAll('.f')].map((f) => {
+    const [red, , blue] = f.querySelector('rect').getAttribute('fill').match(/\d+/g).map(Number);
+    return [f.querySelector('title').textContent.startsWith(`${word} (`), red - blue, red === 200 ? 'r' : 'u', false];
+  });
+};
+
+async function diff() {
+  await page.goto(pathToFileURL(path.resolve(file)).href);
+  const all = (await page.evaluate(changes, word)).filter(([, , kind]) => kind !== 'r');
+  const own = all.filter(([is]) => is);
+  const which = (some, of) => (some.length === 0 ? 'none' : some.length === of.length ? 'all' : 'some');
+  console.log(`grown\t${which(own.filter(([, change]) => change > 0), own)}`);
+  console.log(`shrunk\t${which(all.filter(([, change]) => change < 0), [])}`);
+  console.log(`change\t${own.reduce((sum, [, change]) => sum + change, 0)}`);
 }
 
 async function speedscope() {
+  await page.setViewportSize({ width: 1300, height: 30000 });  // it draws the rows of its table that are seen
   await page.goto(pathToFileURL(path.join(modules, 'node_modules/speedscope/dist/release/index.html')).href);
   await page.locator('input[type=file]').first().setInputFiles(file);
   await page.getByText('Sandwich').click();
   await page.getByText('Symbol Name').waitFor();
-  for (const row of await page.locator('table tr').allInnerTexts()) {
-    const cells = row.split('\n').map((cell) => cell.trim());
-    if (cells.length === 3 && cells[0].includes('%')) console.log(`${cells[2]}\t${cells[0]}\t${cells[1]}`);
+  for (let number = 1, last = 1; number <= last; number++) {
+    await page.waitForFunction(() => document.querySelectorAll('table tr').length > 1);
+    if (number > 1) await page.getByText(`(${number}/${last})`).waitFor();
+    const rows = await page.locator('table tr').allInnerTexts();
+    for (const row of rows) {
+      const cells = row.split('\n').map((cell) => cell.trim()).filter((cell) => cell);
+      if (cells.length === 3 && cells[0].includes('%')) console.log(`${cells[2]}\t${cells[1]}`);
+    }
+    last = Number((await page.locator('body').innerText()).match(/\(1\/(\d+)\)/)?.[1] ?? last);
+    await page.keyboard.press('n');
   }
 }
 
-await (what === 'flame' ? flame() : speedscope());
+await { flame, diff, speedscope }[what]();
 await browser.close();
 for (const complaint of complaints) console.error(complaint);
 process.exit(complaints.length ? 1 : 0);

@@ -172,7 +172,7 @@ get('reset').addEventListener('click',function(){get('search').value='';search('
 window.addEventListener('resize',draw);
 draw();
 window.flame={search:search,zoom:function(name){levels.some(function(l){return l.some(function(n){
-  if(n.name===name){zoom(n);return true}})})},root:root,shown:function(){return zoomed.name},
+  if(n.name===name){zoom(n);return true}})})},root:root,all:function(){return [].concat.apply([],levels)},shown:function(){return zoomed.name},
   reset:function(){get('reset').click()}};
 })();
 )js";
