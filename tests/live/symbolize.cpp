@@ -76,3 +76,74 @@ TEST_CASE("the kernel's and a process's addresses have names", "[each-kernel]") 
   CHECK(live::run("symbolize", {"rubbish"}).status == 64);
   CHECK(live::run("symbolize", {"-p", "1,2", "1"}).status == 64);
 }
+
+TEST_CASE("symbols that are packed in .gnu_debugdata name a stripped program") {
+  NEEDS("root");
+  for (const char* program : {"nm", "objcopy", "xz"})
+    if (test::run({"sh", "-c", std::string("command -v ") + program}).status != 0)
+      SKIP_CASE(std::string("there is no ") + program + " here", "binutils");
+  test::TemporaryDirectory folder;
+  std::string waits = test::trigger_path("waits"), place = address_of("waits", "wait_reading");
+  std::string packed = folder.path() + "/packed", bare = folder.path() + "/bare";
+  REQUIRE(
+      test::run({"sh", "-ec",
+                 "cd " + folder.path() + "; objcopy --strip-debug " + waits + " mini; xz mini; objcopy --strip-all " +
+                     waits + " bare; objcopy --add-section .gnu_debugdata=mini.xz bare packed"})
+          .status == 0);
+  CHECK(live::run("symbolize", {"--file", packed, place}).row(Json::object())["name"] == "wait_reading");
+  Json none = live::run("symbolize", {"--file", bare, place}).row(Json::object());
+  CHECK(none["name"] == nullptr);
+  CHECK(none["reason"] == "stripped");
+}
+
+TEST_CASE("the kernel's own code in a process, and what a program made at run time, have names") {
+  NEEDS("root");
+  live::File folder;
+  // Says where it has code that a perf map names, and where the kernel's clock_gettime is.
+  std::string program = live::compile(
+      folder.folder(), "makes_code",
+      "#define _GNU_SOURCE\n#include <stdio.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <unistd.h>\n"
+      "int main(void) { char name[64];"
+      "  char *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);"
+      "  memset(code, 0xc3, 4096); snprintf(name, sizeof name, \"/tmp/perf-%d.map\", getpid());"
+      "  FILE *map = fopen(name, \"w\");"
+      "  fprintf(map, \"%lx 40 made first\\n0x%lx 0x40 _ZN4made6secondEv\\n\", (long)code, (long)code + 64);"
+      "  fclose(map); printf(\"%lx\\n\", (long)code); fflush(stdout); getchar(); unlink(name); return 0; }",
+      {"-O1"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  live::Process makes({program});
+  std::uint64_t code = std::stoull(makes.says(), nullptr, 16);
+  auto named = [&](std::uint64_t address) {
+    std::ostringstream text;
+    text << std::hex << address;
+    return live::run("symbolize", {"-p", makes.number(), text.str()}).row(Json::object());
+  };
+  CHECK(named(code + 2)["name"] == "made first");
+  CHECK(named(code + 2)["offset"] == 2);
+  CHECK(named(code + 64)["name"] == "made::second()");
+  CHECK(named(code + 128)["reason"] == "made at run time");
+
+  std::istringstream maps(test::read_file("/proc/" + makes.number() + "/maps"));
+  std::uint64_t start = 0, size = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (line.ends_with("[vdso]")) {
+      start = std::stoull(line, nullptr, 16);
+      size = std::stoull(line.substr(line.find('-') + 1), nullptr, 16) - start;
+    }
+  REQUIRE(size > 0);
+  std::string image(size, '\0'), copy = folder.folder() + "/vdso";
+  std::ifstream memory("/proc/" + makes.number() + "/mem", std::ios::binary);
+  memory.seekg(static_cast<std::streamoff>(start)).read(image.data(), static_cast<std::streamsize>(size));
+  std::ofstream(copy, std::ios::binary) << image;
+  std::istringstream symbols(test::run({"nm", "-D", copy}).out);
+  std::uint64_t at = 0;
+  for (std::string address, type, name; symbols >> address >> type >> name;)
+    if (name.starts_with("__vdso_clock_gettime")) at = std::stoull(address, nullptr, 16);
+  if (at) {
+    Json vdso = named(start + at);
+    CHECK(vdso["name"].get<std::string>().ends_with("clock_gettime"));
+    CHECK(vdso["module"] == "[vdso]");
+  }
+  makes.go();
+  CHECK(makes.wait() == 0);
+}

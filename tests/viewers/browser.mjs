@@ -103,7 +103,7 @@ async function diff() {
 }
 
 async function speedscope() {
-  await page.setViewportSize({ width: 1300, height: 30000 });  // it draws the rows of its table that are seen
+  await page.setViewportSize({ width: 1300, height: 12000 });  // it draws the rows of its table that are seen
   await page.goto(pathToFileURL(path.join(modules, 'node_modules/speedscope/dist/release/index.html')).href);
   await page.locator('input[type=file]').first().setInputFiles(file);
   await page.getByText('Sandwich').click();

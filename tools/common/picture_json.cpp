@@ -77,8 +77,14 @@ std::string write_chrome(const Picture& whole) {
     };
     for (const PictureStack* stack : stacks) {
       if (!stack->weight) continue;
-      auto same = std::mismatch(open.begin(), open.end(), stack->frames.begin(), stack->frames.end()).first;
+      auto [same, next] = std::mismatch(open.begin(), open.end(), stack->frames.begin(), stack->frames.end());
+      // Of a beginning and an end at one time and of one name, viewers take the beginning first: 1 ns keeps them apart.
+      bool touches =
+          next != stack->frames.end() && std::any_of(same, open.end(), [&, name = *next](std::uint32_t frame) {
+            return picture.frames[frame].name == picture.frames[name].name;
+          });
       close_to(static_cast<std::size_t>(same - open.begin()));
+      at += touches;
       while (open.size() < stack->frames.size()) {
         open.push_back(stack->frames[open.size()]);
         mark('B', open.back());
