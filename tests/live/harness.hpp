@@ -318,6 +318,11 @@ struct Result {
       sum += count.is_null() || name == "return_unseen" ? 0 : count.get<std::uint64_t>();
     return sum;
   }
+  // Runs that the kernel skipped: where programs preempt each other, as in some guests, those for others' doings, too.
+  std::uint64_t skipped() const {
+    Json count = end()["lost"]["skipped"];
+    return count.is_number() ? count.get<std::uint64_t>() : 0;
+  }
 };
 
 // A tool that traces; the constructor returns when it is ready.

@@ -148,6 +148,24 @@ TEST_CASE("a glob counts each kernel function by itself", "[each-kernel]") {
   CHECK(opened(1001) == few + 1000);
 }
 
+TEST_CASE("thousands of functions are probed at once, or refused in one line that tells the limit") {
+  NEEDS("kprobe");
+  live::Result result = live::trace("count", {"kprobe:[a-d]*"}, live::trigger("steps"));
+  INFO(result.err);
+  if (result.status != 0) {  // before kprobe.multi (5.18)
+    CHECK(result.status == 69);
+    CHECK(live::count_lines(result.err) == 1);
+    CHECK(result.err.find("500 are the limit") != std::string::npos);
+    CHECK(result.out.empty());
+    return;
+  }
+  std::string place = result.start()["plan"]["events"][0]["hooks"][0];  // "kprobe:[a-d]* (7000 functions)"
+  INFO(place);
+  REQUIRE(place.ends_with(" functions)"));
+  CHECK(std::stoi(place.substr(place.find('(') + 1)) > 5000);
+  CHECK(result.row_lines() > 0);
+}
+
 TEST_CASE("a function that the compiler has renamed is found by its source's name") {
   NEEDS("kprobe");
   auto all = kernel_functions();

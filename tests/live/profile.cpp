@@ -46,7 +46,7 @@ void check_shares(const live::Result& result) {
   for (const auto& [name, ns] : truth.items()) {
     double shown = 100 * samples_with(rows, name) / all_samples(rows), made = 100 * ns.get<double>() / sum;
     INFO(name << ": " << shown << " % shown, " << made << " % made");
-    CHECK(std::abs(shown - made) <= 5);
+    CHECK(std::abs(shown - made) <= (live::brief() ? 10 : 5));  // an emulated machine has few samples
   }
   CHECK(result.lost() == 0);
 }

@@ -33,7 +33,7 @@ TEST_CASE("5 reads of 8 KiB are 5 rows of 8,192 bytes, in every way there is", "
       INFO(way << ' ' << device << '\n' << result.out << result.err);
       CHECK(result.rows({{"source", device}, {"bytes", 8192}, {"error", nullptr}, {"comm", "randoms"}}).size() == 5);
       CHECK(result.rows().size() == 5);
-      CHECK(result.lost() == 0);
+      CHECK(result.lost() == (live::brief() ? result.skipped() : 0));
     }
   }
 }

@@ -257,8 +257,8 @@ void PlaceFinder::add_kprobe(const Probe& probe, const std::string& function, st
 }
 
 void PlaceFinder::add_kprobes(const Probe& probe, const std::vector<std::string>& functions, bool at_return) {
-  Attachment many{
-      .program = "hit_kprobe_multi", .shown = cat(probe.kind, ':', probe.target), .cookie = 0, .probe = &probe};
+  std::string shown = cat(probe.kind, ':', probe.target, " (", functions.size(), " functions)");
+  Attachment many{.program = "hit_kprobe_multi", .shown = shown, .cookie = 0, .probe = &probe};
   Attachment entries = many;
   many.at_return = at_return;
   many.functions = entries.functions = functions;
