@@ -4,6 +4,7 @@
 #include "symbols.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <climits>
@@ -196,6 +197,35 @@ TEST_CASE("names are found again in less than a microsecond") {
   }
   INFO(best / 10'000 << " ns for an address");
   CHECK(best < 10'000'000);
+}
+
+// Asks two files in turn; gives the names, and the bytes that are in use in the end.
+std::pair<std::vector<std::string>, std::size_t> ask_in_turn(const std::vector<std::string>& paths,
+                                                             std::size_t memory) {
+  auto in_use = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  std::size_t before = in_use();
+  std::vector<std::string> names;
+  auto symbolizer = blazesym::make_symbolizer({.memory = memory});
+  for (int turn = 0; turn < 2; turn++)
+    for (const std::string& path : paths)
+      for (const auto& symbol : symbolizer->file(path, random_addresses(path, 2000)))
+        for (const auto& frame : symbol.frames) names.push_back(std::string(frame.name) + std::to_string(frame.line));
+  std::size_t own = 0;
+  for (const std::string& name : names) own += name.capacity() > 15 ? name.capacity() + 1 : 0;
+  return {names, in_use() - before - own - names.capacity() * sizeof names[0]};
+}
+
+TEST_CASE("with little memory names are the same, and indexes that are not in use are dropped") {
+  std::string self = std::filesystem::read_symlink("/proc/self/exe"), libc = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+  if (!std::filesystem::exists(libc)) SKIP_CASE(libc + " is not there");
+  auto [whole, much] = ask_in_turn({libc, self}, std::size_t{1} << 30);
+  auto [same, little] = ask_in_turn({libc, self}, 1);
+  INFO(much << " bytes without a limit, " << little << " with the least");
+  REQUIRE(whole.size() == same.size());
+  auto [one, other] = std::mismatch(whole.begin(), whole.end(), same.begin());
+  if (one != whole.end()) FAIL_CHECK(one - whole.begin() << ": " << *one << " without a limit, then " << *other);
+  CHECK(little < much);
+  CHECK(whole.size() > 4000);
 }
 
 TEST_CASE("mappings are read as the kernel writes them") {
