@@ -22,7 +22,7 @@ const volatile __u32 range_count; /* of --stack; 0: anywhere */
 const volatile struct inject_range ranges[INJECT_RANGES];
 
 /* PIDs as the tool's user sees them: the tool's ancestors. */
-FILTER_SET(spared);
+NUMBER_SET(spared, 1);
 
 LOST_COUNTER(stack_failed);
 
@@ -76,11 +76,11 @@ static __always_inline bool is_beneath(void *ctx)
 		return false;
 	}
 	stack = bpf_map_lookup_elem(&stacks, &tid);
-	if (!stack)
-		return false;
-	size = bpf_get_stack(ctx, stack, sizeof(*stack), 0);
-	if (size < 0)
+	if (!stack) {
 		count_lost(stack_failed);
+		return false;
+	}
+	size = bpf_get_stack(ctx, stack, sizeof(*stack), 0);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < INJECT_STACK; i++) {
 		if ((long)(i * sizeof(__u64)) >= size)
@@ -91,6 +91,9 @@ static __always_inline bool is_beneath(void *ctx)
 		}
 	}
 	bpf_map_delete_elem(&stacks, &tid);
+	/* One that fills its room may go on beyond. */
+	if (!beneath && (size < 0 || size == sizeof(*stack)))
+		count_lost(stack_failed);
 	return beneath;
 }
 
@@ -205,45 +208,23 @@ static __always_inline long answer(void *ctx, const bool fetching)
 	return is_wanted(ctx) && breaks(take_due(fetching)) ? failure : 0;
 }
 
-SEC("?hit/fmod_ret")
-long hit_fmod_ret(void *ctx)
-{
-	return answer(ctx, true);
-}
-
-SEC("?hit/fmod_ret")
-long hit_fmod_ret_old(void *ctx)
-{
-	return answer(ctx, false);
-}
-
-SEC("?hit/lsm")
-long hit_lsm(void *ctx)
-{
-	return answer(ctx, true);
-}
-
-SEC("?hit/lsm")
-long hit_lsm_old(void *ctx)
-{
-	return answer(ctx, false);
-}
-
-static __always_inline int override(struct pt_regs *ctx, const bool fetching)
+static __always_inline int override(void *ctx, const bool fetching)
 {
 	if (is_wanted(ctx) && breaks(take_due(fetching)))
 		bpf_override_return(ctx, failure);
 	return 0;
 }
 
-SEC("?hit/override")
-int hit_override(struct pt_regs *ctx)
-{
-	return override(ctx, true);
-}
+#define INJECT_PROGRAMS(kind, act)                          \
+	SEC("?hit/" #kind) long hit_##kind(void *ctx)       \
+	{                                                   \
+		return act(ctx, true);                      \
+	}                                                   \
+	SEC("?hit/" #kind) long hit_##kind##_old(void *ctx) \
+	{                                                   \
+		return act(ctx, false);                     \
+	}
 
-SEC("?hit/override")
-int hit_override_old(struct pt_regs *ctx)
-{
-	return override(ctx, false);
-}
+INJECT_PROGRAMS(fmod_ret, answer)
+INJECT_PROGRAMS(lsm, answer)
+INJECT_PROGRAMS(override, override)

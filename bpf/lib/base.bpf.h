@@ -17,6 +17,16 @@
 /* Not fetched, so that it is an atomic add that 5.10 knows; fetching atomics came with 5.12. */
 #define count_lost(name) ((void)__sync_fetch_and_add(&lost_##name, 1))
 
+/* A set of numbers that grows as they come; the frontend may make it larger before load. */
+#define NUMBER_SET(name, entries)                     \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_HASH);      \
+		__uint(max_entries, entries);         \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__type(key, __u32);                   \
+		__type(value, __u8);                  \
+	} name SEC(".maps")
+
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Helpers newer than 5.10 are called only where the running kernel's BTF has them; elsewhere the branch is dead code. */

@@ -18,20 +18,11 @@ const volatile __u64 filter_cgroup; /* id of a cgroup v2 directory; 0: any */
 const volatile __u64 filter_comm_accepts[256];
 const volatile __u64 filter_comm_stars, filter_comm_starts, filter_comm_ends;
 
-#define FILTER_SET(name)                              \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_HASH);      \
-		__uint(max_entries, 1);               \
-		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__type(key, __u32);                   \
-		__type(value, __u8);                  \
-	} name SEC(".maps")
-
-FILTER_SET(filter_pids);
-FILTER_SET(filter_tids);
-FILTER_SET(filter_users);
+NUMBER_SET(filter_pids, 1);
+NUMBER_SET(filter_tids, 1);
+NUMBER_SET(filter_users, 1);
 /* Processes beneath --tree PID or -- COMMAND, by PID as the tool's user sees it. */
-FILTER_SET(filter_tree);
+NUMBER_SET(filter_tree, 1);
 
 LOST_COUNTER(map_full__tree);
 

@@ -9,22 +9,19 @@
 
 #include "base.bpf.h"
 
-/* An array of places, and who has been given one; the frontend may set another power of two before load. */
-#define PLACES(name, place_type)                      \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_ARRAY);     \
-		__uint(max_entries, 1);               \
-		__uint(map_flags, BPF_F_MMAPABLE);    \
-		__type(key, __u32);                   \
-		__type(value, place_type);            \
-	} name SEC(".maps");                          \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_HASH);      \
-		__uint(max_entries, 1);               \
-		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__type(key, __u32);                   \
-		__type(value, __u8);                  \
-	} name##_taken SEC(".maps")
+/*
+ * An array of places, and the set of those that are taken; the frontend may set another power of two before load. What
+ * can be mapped begins at a page, so that no place lies in more cache lines than it must.
+ */
+#define PLACES(name, place_type)                   \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(max_entries, 1);            \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, __u32);                \
+		__type(value, place_type);         \
+	} name SEC(".maps");                       \
+	NUMBER_SET(name##_taken, 1)
 
 /* The lower half of what may be a typed pointer, which the verifier takes apart by a copy in 32 bits only. */
 static __always_inline __u32 place_low_half(__u64 pointer)

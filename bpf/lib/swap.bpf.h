@@ -48,8 +48,7 @@
 		__type(key, __u32);                                                                                    \
 		__array(values, struct name##_places_map);                                                             \
 	} name##_places SEC(".maps") = { .values = { (void *)&name##_places_first } };                                 \
-	SWAPPED_MAP_OF(name##_places_taken_map, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1 << (bits), __u32, __u8)        \
-	name##_places_taken SEC(".maps")
+	NUMBER_SET(name##_places_taken, 1 << (bits))
 
 static __always_inline void *swapped_map(void *slot)
 {
