@@ -12,12 +12,22 @@
 
 namespace kit {
 
-// clang-format off
 enum class HookKind {
-  tp_btf, raw_tp, tracepoint, fentry, fexit, kprobe, kretprobe, uprobe, sample, placed, other,
-  fmod_ret, lsm, override_return,  // they answer in a function's place (kit/injection.hpp)
+  tp_btf,
+  raw_tp,
+  tracepoint,
+  fentry,
+  fexit,
+  kprobe,
+  kretprobe,
+  uprobe,
+  sample,
+  placed,
+  fmod_ret,  // this and the next two answer in a function's place (kit/injection.hpp)
+  lsm,
+  override_return,
+  other,
 };
-// clang-format on
 
 // Where a uprobe goes is known to its tool only, which attaches it after load (kit/uprobe.hpp); so it is with what
 // kit/probing.hpp has placed.

@@ -52,13 +52,8 @@ fetch_compare sign_of(std::string_view text) {
 }
 // The same comparison with its sides exchanged.
 fetch_compare mirrored(fetch_compare compare) {
-  switch (compare) {
-    case FETCH_LESS: return FETCH_MORE;
-    case FETCH_LESS_EQUAL: return FETCH_MORE_EQUAL;
-    case FETCH_MORE: return FETCH_LESS;
-    case FETCH_MORE_EQUAL: return FETCH_LESS_EQUAL;
-    default: return compare;
-  }
+  int less = compare & FETCH_LESS ? FETCH_MORE : 0, more = compare & FETCH_MORE ? FETCH_LESS : 0;
+  return static_cast<fetch_compare>(less | (compare & FETCH_EQUAL) | more);
 }
 
 }  // namespace
