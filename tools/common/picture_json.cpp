@@ -78,7 +78,8 @@ std::string write_chrome(const Picture& whole) {
     for (const PictureStack* stack : stacks) {
       if (!stack->weight) continue;
       auto [same, next] = std::mismatch(open.begin(), open.end(), stack->frames.begin(), stack->frames.end());
-      // Of a beginning and an end at one time and of one name, viewers take the beginning first: 1 ns keeps them apart.
+      // Of a beginning and an end at one time and of one name, viewers take the beginning first: 1 ns of what
+      // begins keeps them apart.
       bool touches =
           next != stack->frames.end() && std::any_of(same, open.end(), [&, name = *next](std::uint32_t frame) {
             return picture.frames[frame].name == picture.frames[name].name;
@@ -89,7 +90,7 @@ std::string write_chrome(const Picture& whole) {
         open.push_back(stack->frames[open.size()]);
         mark('B', open.back());
       }
-      at += stack->weight * unit;
+      at += stack->weight * unit - touches;
     }
     close_to(0);
   }
