@@ -8,6 +8,7 @@ import ctypes
 import dataclasses
 import fcntl
 import functools
+import hashlib
 import mmap
 import os
 import platform
@@ -185,6 +186,11 @@ def tests():
 
 def tools():
     return sorted(path.stem for path in (ROOT / "tools").glob("*.cpp"))
+
+
+def box_hash():
+    """By which it is known whether two runs had the same tools."""
+    return hashlib.sha256((ROOT / "build/box/corekit").read_bytes()).hexdigest()
 
 
 def add_corekit(archive):

@@ -171,7 +171,7 @@ class Suite:
         ]
         with open(self.place / "cases.tsv", "w") as out:
             out.writelines("\t".join(map(str, case)) + "\n" for case in self.cases)
-        kept = {"release": self.release, "plans": self.plans}
+        kept = {"release": self.release, "plans": self.plans, "box": guest.box_hash()}
         (self.place / "plans.json").write_text(json.dumps(kept, indent=1) + "\n")
         with printing:
             for line in lines:
@@ -184,10 +184,12 @@ class Suite:
 
 
 def kept(kernel, options):
-    """What came of an earlier whole run on a kernel that is not run now; None if there was none."""
+    """What came of an earlier whole run of the same box on a kernel that is not run now; None if there was none."""
     suite = Suite(kernel, options)
     try:
         found = json.loads((suite.place / "plans.json").read_text())
+        if found["box"] != guest.box_hash():
+            return None
         suite.release, suite.plans = found["release"], found["plans"]
         suite.cases = [line.split("\t") for line in (suite.place / "cases.tsv").read_text().splitlines()]
     except (OSError, ValueError, KeyError):
