@@ -50,6 +50,67 @@ TEST_CASE("a function's arguments and results are those of its calls", "[each-ke
   CHECK(result.lost() == 0);
 }
 
+TEST_CASE("parameters and results have the names and types of the debug information", "[each-kernel]") {
+  NEEDS("root");
+  for (const char* name : {"typed", "typed_slow"}) {
+    std::string program = test::trigger_path(name), at = "uprobe:" + program + ":",
+                after = "uretprobe:" + program + ":";
+    live::Result result =
+        live::trace("trace",
+                    {at + "handle", "path", "thing->id", "args.thing->in.name", "thing->next->in.first", "thing->flag",
+                     "color", "small", "fourth", "fifth", "sixth", "seventh", after + "handle", "retval",
+                     at + "make /all >= 1/", "all", after + "next_of /retval->flag == 5/", "retval->in.name"},
+                    {program, "2"});
+    INFO(result.out << result.err);
+    std::vector<Json> expected;
+    for (int i = 0; i < 2; i++) {
+      expected.push_back({{"path", "/a/path"},
+                          {"thing->id", -7},
+                          {"args.thing->in.name", "inner"},
+                          {"thing->next->in.first", 3},
+                          {"thing->flag", 2},
+                          {"color", "GREEN"},
+                          {"small", 200},
+                          {"fourth", std::int64_t{1} << 40},
+                          {"fifth", -8},
+                          {"sixth", -300},
+                          {"seventh", i}});
+      expected.push_back({{"retval", -68 - i}});
+      if (i >= 1) expected.push_back({{"all", i}});
+      expected.push_back({{"retval->in.name", "last"}});
+    }
+    CHECK(result.end()["command"]["exit"] == 0);
+    CHECK(values(result) == expected);
+    CHECK(result.lost() == 0);
+    refused({at + "handle", "weight"}, "▶weight: it is in a floating-point register");
+    refused({at + "handle", "pth"}, "▶pth: nothing is called pth here; did you mean path?");
+    refused({at + "handle", "thing->ix"}, "▶ix: struct thing has no member ix; did you mean id?");
+    refused({after + "make", "retval"}, "▶retval: the function returns what is no number and no address");
+    refused({after + "half", "retval"}, "▶retval: it is in a floating-point register");
+    refused({after + "handle", "path"}, "▶path: arguments are gone at the return; probe the entry");
+  }
+}
+
+TEST_CASE("a stripped program's parameters are known by its separate debug file") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(
+      folder.path(), "stripped",
+      "__attribute__((noipa)) int named(int first, const char *text)"
+      " { return first + text[0]; }\n"
+      "int main(void) { const char *volatile text = \"A\"; return text[0] == 'A' ? named(-65, text) : 1; }\n",
+      {"-g", "-O2", "-rdynamic"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  std::string debug = program + ".debug";
+  auto strip = [&](const std::string& how) { REQUIRE(test::run({"sh", "-c", "objcopy " + how}).status == 0); };
+  strip("--only-keep-debug " + program + " " + debug);
+  strip("--strip-all " + program);
+  strip("--add-gnu-debuglink=" + debug + " " + program);
+  live::Result result = live::trace("trace", {"uprobe:" + program + ":named", "first", "text"}, {program});
+  INFO(result.out << result.err);
+  CHECK(values(result) == std::vector<Json>{{{"first", -65}, {"text", "A"}}});
+}
+
 TEST_CASE("a place within a function, and an address, are probed") {
   NEEDS("root");
 #ifndef __x86_64__

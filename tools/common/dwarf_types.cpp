@@ -76,12 +76,27 @@ class Conversion {
 
   void add_unit(Dwarf_Die* unit) { collect(unit, ""); }
 
+  // Adds a type and all that it leads to, which may be of other units; its number.
+  std::uint32_t add_type(Dwarf_Die* type) {
+    std::uint32_t number = enter(*type, name_of(type));
+    for (std::size_t i = written_; i < entries_.size(); i++) {
+      Dwarf_Die die = entries_[i].die;
+      add_own_type(&die);
+      each_child(&die, [&](Dwarf_Die& part) {
+        int tag = dwarf_tag(&part);
+        if (tag == DW_TAG_member || tag == DW_TAG_inheritance || tag == DW_TAG_formal_parameter) add_own_type(&part);
+      });
+    }
+    write();
+    return number;
+  }
+
   // BTF refers by number, so that all numbers are given before the first type is written. What cannot be said in BTF
   // keeps its number as a structure that is declared only.
   void write() {
-    for (std::size_t i = 0; i < entries_.size(); i++) {
-      write(entries_[i]);
-      std::uint32_t after = i + 1 < entries_.size() ? numbers_[dwarf_dieoffset(&entries_[i + 1].die)] : next_;
+    for (; written_ < entries_.size(); written_++) {
+      write(entries_[written_]);
+      std::uint32_t after = written_ + 1 < entries_.size() ? numbers_[entries_[written_ + 1].die.addr] : next_;
       while (btf__type_cnt(types_) < after && btf__add_fwd(types_, "?", BTF_FWD_STRUCT) > 0) continue;
     }
   }
@@ -113,23 +128,32 @@ class Conversion {
     each_child(within, [&](Dwarf_Die& die) {
       int tag = dwarf_tag(&die);
       std::string own = name_of(&die), name = scope.empty() || own.empty() ? own : cat(scope, "::", own);
-      if (is_type(tag)) {
-        numbers_[dwarf_dieoffset(&die)] = next_;
-        next_ += tag == DW_TAG_array_type ? static_cast<std::uint32_t>(dimensions(&die).size()) : 1;
-        entries_.push_back({die, name});
-      }
+      if (is_type(tag)) enter(die, name);
       if (tag == DW_TAG_namespace || tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
           tag == DW_TAG_union_type || tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block)
         collect(&die, tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ? scope : name);
     });
   }
 
+  // Gives a type its number, once.
+  std::uint32_t enter(const Dwarf_Die& die, const std::string& name) {
+    auto [found, fresh] = numbers_.try_emplace(die.addr, next_);
+    if (!fresh) return found->second;
+    Entry& entry = entries_.emplace_back(die, name);
+    next_ += dwarf_tag(&entry.die) == DW_TAG_array_type ? static_cast<std::uint32_t>(dimensions(&entry.die).size()) : 1;
+    return found->second;
+  }
+
+  void add_own_type(Dwarf_Die* of) {
+    Dwarf_Die type;
+    if (dwarf_type_of(of, &type) && is_type(dwarf_tag(&type))) enter(type, name_of(&type));
+  }
+
   // What a DIE's type is in BTF; 0, void, where it has none or none that could be followed.
   int type_of(Dwarf_Die* die) {
-    Dwarf_Attribute attribute;
     Dwarf_Die type;
-    if (!dwarf_attr_integrate(die, DW_AT_type, &attribute) || !dwarf_formref_die(&attribute, &type)) return 0;
-    auto found = numbers_.find(dwarf_dieoffset(&type));
+    if (!dwarf_type_of(die, &type)) return 0;
+    auto found = numbers_.find(type.addr);
     return found == numbers_.end() ? 0 : static_cast<int>(found->second);
   }
 
@@ -185,11 +209,8 @@ class Conversion {
     auto at = bit_offset(member, bits);
     if (!at && !in_union) return;
     std::string name = name_of(member);
-    Dwarf_Attribute attribute;
     Dwarf_Die base;
-    if (tag == DW_TAG_inheritance && dwarf_attr_integrate(member, DW_AT_type, &attribute) &&
-        dwarf_formref_die(&attribute, &base))
-      name = name_of(&base);
+    if (tag == DW_TAG_inheritance && dwarf_type_of(member, &base)) name = name_of(&base);
     btf__add_field(types_, name.c_str(), type_of(member), static_cast<std::uint32_t>(at.value_or(0)), bits);
   }
 
@@ -202,9 +223,8 @@ class Conversion {
     if (!bits || !from_top) return *place * 8;
     // Up to DWARF 3: from the highest bit of a unit of so many bytes, on little-endian machines too.
     Dwarf_Die type;
-    Dwarf_Attribute attribute;
     auto unit = number(member, DW_AT_byte_size);
-    if (!unit && dwarf_attr_integrate(member, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, &type)) {
+    if (!unit && dwarf_type_of(member, &type)) {
       Dwarf_Die plain;
       if (dwarf_peel_type(&type, &plain) == 0) unit = number(&plain, DW_AT_byte_size);
     }
@@ -212,15 +232,23 @@ class Conversion {
     return *place * 8 + *unit * 8 - *from_top - bits;
   }
 
-  // Its values are not looked at: they have no place in a layout.
   void write_enumeration(Dwarf_Die* die, const char* name) {
     auto size = static_cast<std::uint32_t>(number(die, DW_AT_byte_size).value_or(4));
-    if (btf__add_enum(types_, name, size) < 0) btf__add_struct(types_, name, size);
+    if (btf__add_enum(types_, name, size) < 0) {
+      btf__add_struct(types_, name, size);
+      return;
+    }
+    each_child(die, [&](Dwarf_Die& one) {
+      Dwarf_Attribute attribute;
+      Dwarf_Sword value;
+      if (dwarf_tag(&one) != DW_TAG_enumerator || !dwarf_attr(&one, DW_AT_const_value, &attribute)) return;
+      if (dwarf_formsdata(&attribute, &value) == 0) btf__add_enum_value(types_, name_of(&one).c_str(), value);
+    });
   }
 
   void write_array(Dwarf_Die* die) {
     auto all = dimensions(die);
-    std::uint32_t self = numbers_[dwarf_dieoffset(die)];
+    std::uint32_t self = numbers_[die->addr];
     for (std::size_t i = 0; i < all.size(); i++) {
       bool innermost = i + 1 == all.size();
       btf__add_array(types_, 1, innermost ? type_of(die) : static_cast<int>(self + i + 1), all[i]);
@@ -238,17 +266,16 @@ class Conversion {
 
   // The Itanium C++ ABI, 2.3: to data a ptrdiff_t, to functions two.
   std::uint32_t member_pointer_size(Dwarf_Die* die) {
-    Dwarf_Attribute attribute;
     Dwarf_Die type;
-    bool function = dwarf_attr_integrate(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, &type) &&
-                    dwarf_tag(&type) == DW_TAG_subroutine_type;
+    bool function = dwarf_type_of(die, &type) && dwarf_tag(&type) == DW_TAG_subroutine_type;
     return function ? 16 : 8;
   }
 
   btf* types_;
   std::vector<Entry> entries_;
-  std::map<Dwarf_Off, std::uint32_t> numbers_;
-  std::uint32_t next_ = 2;  // 1 is the arrays' own
+  std::map<const void*, std::uint32_t> numbers_;  // by where a type is described
+  std::uint32_t next_ = 2;                        // 1 is the arrays' own
+  std::size_t written_ = 0;                       // of entries_
 };
 
 Btf convert(Dwarf* debug) {
@@ -302,6 +329,21 @@ void relocate(Elf* file) {
 }
 
 }  // namespace
+
+bool dwarf_type_of(Dwarf_Die* die, Dwarf_Die* type) {
+  Dwarf_Attribute attribute;
+  return dwarf_attr_integrate(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, type);
+}
+
+struct DwarfTypes::State {
+  Btf types{btf__new_empty()};
+  Conversion conversion{types.get()};
+};
+
+DwarfTypes::DwarfTypes() : state_(std::make_unique<State>()) {}
+DwarfTypes::~DwarfTypes() = default;
+const btf* DwarfTypes::types() const { return state_->types.get(); }
+std::uint32_t DwarfTypes::add(Dwarf_Die* type) { return state_->conversion.add_type(type); }
 
 Btf dwarf_types(const std::string& path) {
   elf_version(EV_CURRENT);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "dwarf_functions.hpp"
 #include "kit/elf.hpp"
 #include "kit/handle.hpp"
 #include "kit/options.hpp"
@@ -85,6 +86,8 @@ struct UserSpot {
   bool one_of_many = false;            // a glob found it
   std::vector<std::uint64_t> returns;  // in the file, where they are probed one by one; empty: by the kernel's own way
   std::string no_result, no_latency;   // why they cannot be known there; empty: they are
+  // What the debug information says of it; nullptr where it is not asked.
+  std::function<const DwarfFunction*()> described;
 };
 
 // What the finders of each kind fill.
@@ -120,6 +123,7 @@ class PlaceFinder {
   }
 
   void find_user(const Probe& probe, bool at_return);
+  DwarfFunctions& describe(const std::string& path);
   void add_user(const Probe& probe, const UserSpot& user);
   // Makes one attachment of those from `first` on that the kernel takes together (uprobe.multi).
   void join_user(std::size_t first);
@@ -142,6 +146,7 @@ class PlaceFinder {
   const ProbeDemand& demand_;
   bool force_;
   bool wants_entry_ = false;                                           // of the last place added
+  std::map<std::string, std::unique_ptr<DwarfFunctions>> described_;   // by file
   std::map<std::pair<const Probe*, std::string>, std::size_t> known_;  // the last place of a name
 };
 
@@ -151,6 +156,8 @@ std::vector<fetch_step> result_steps();
 // The same of a 32-bit program (i386): arguments are on the stack, behind the return address.
 std::optional<std::vector<fetch_step>> narrow_argument_steps(unsigned number);
 std::vector<fetch_step> narrow_result_steps();
+// A value of a type whose 64 bits the steps have fetched; `kernel`: addresses in it are the kernel's.
+Fetched typed_value(const btf* types, std::uint32_t type, std::vector<fetch_step> steps, bool kernel = true);
 // The functions of the kernel that a kprobe takes and that a glob matches.
 std::vector<std::string> traceable_functions(const std::string& glob);
 

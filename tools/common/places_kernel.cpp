@@ -39,25 +39,6 @@ fetch_step step_of(fetch_verb verb, std::int32_t offset, unsigned size = 0, bool
   return step;
 }
 
-// A typed value whose 64 bits the steps have fetched.
-Fetched typed_value(const btf* types, std::uint32_t type, std::vector<fetch_step> steps) {
-  Fetched value;
-  value.kernel = true;
-  value.steps = std::move(steps);
-  value.types = types;
-  value.type = type;
-  DataKind kind = data_kind(types, type);
-  if (kind == DataKind::structure || kind == DataKind::array)
-    value.refused = "it is handed over by value, which is not supported";
-  if (kind != DataKind::number && kind != DataKind::enumeration) return value;
-  NumberType number = number_of_type(types, type);
-  value.bits = number.bits;
-  value.is_signed = number.is_signed;
-  if (number.bits < 64)
-    value.steps.push_back(step_of(FETCH_CAST, 0, static_cast<unsigned>(number.bits), number.is_signed));
-  return value;
-}
-
 // A number of the kernel's, or an address there, of which no more is known.
 Fetched plain_value(std::vector<fetch_step> steps) {
   Fetched value;
@@ -155,6 +136,24 @@ std::optional<std::vector<fetch_step>> narrow_argument_steps(unsigned number) {
 
 std::vector<fetch_step> narrow_result_steps() {
   return {step_of(FETCH_REGISTER, result_register), step_of(FETCH_CAST, 0, 32)};
+}
+
+Fetched typed_value(const btf* types, std::uint32_t type, std::vector<fetch_step> steps, bool kernel) {
+  Fetched value;
+  value.kernel = kernel;
+  value.steps = std::move(steps);
+  value.types = types;
+  value.type = type;
+  DataKind kind = data_kind(types, type);
+  if (kind == DataKind::structure || kind == DataKind::array)
+    value.refused = "it is handed over by value, which is not supported";
+  if (kind != DataKind::number && kind != DataKind::enumeration) return value;
+  NumberType number = number_of_type(types, type);
+  value.bits = number.bits;
+  value.is_signed = number.is_signed;
+  if (number.bits < 64)
+    value.steps.push_back(step_of(FETCH_CAST, 0, static_cast<unsigned>(number.bits), number.is_signed));
+  return value;
 }
 
 std::vector<fetch_step> result_steps() { return {step_of(FETCH_REGISTER, result_register)}; }

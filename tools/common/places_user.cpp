@@ -131,6 +131,32 @@ void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force
                      "; probe the entry, or say --force-uretprobe if no call of it unwinds"));
 }
 
+// Whether a name may be one of a parameter, and so the debug information is to be asked.
+bool asks_by_name(const Expression& expression) {
+  static const std::set<std::string_view> others = {"retval", "latency", "func", "probe", "args"};
+  if (expression.kind == Expression::Kind::name)
+    return !others.contains(expression.text) && !argument_number(expression.text) && !task_value(expression);
+  bool of_args = expression.kind == Expression::Kind::member && expression.of[0].text == "args";
+  return of_args || std::any_of(expression.of.begin(), expression.of.end(), asks_by_name);
+}
+
+bool asks_by_name(const Probe& probe) {
+  return (probe.filter && asks_by_name(*probe.filter)) ||
+         std::any_of(probe.shown.begin(), probe.shown.end(),
+                     [](const ShownExpression& shown) { return asks_by_name(shown.expression); });
+}
+
+std::optional<Fetched> described_value(const DwarfFunction* function, const std::string& name) {
+  if (!function) return {};
+  const DwarfValue* value = name == "retval" ? &function->result : nullptr;
+  for (const DwarfValue& one : function->parameters)
+    if (one.name == name) value = &one;
+  if (!value || (value->steps.empty() && value->refused.empty())) return {};
+  Fetched fetched = typed_value(function->types, value->type, value->steps, false);
+  if (!value->refused.empty()) fetched.refused = value->refused;
+  return fetched;
+}
+
 // A place that is named by its distance, or address, is not to be inside an instruction: the program would be broken.
 void check_place(const Probe& probe, std::size_t at, const Elf& elf, std::uint64_t address) {
   auto begins = instruction_at(elf, address);
@@ -149,7 +175,47 @@ void find_inside(const Probe& probe, const Elf& elf, const ElfSymbol& symbol, st
   if (auto address = elf.address_of(user.place.offset)) check_place(probe, probe.target_at, elf, *address);
 }
 
+std::vector<std::string> user_names(const Probe& probe, const UserSpot& user, bool at_return) {
+  if (at_return) return {"retval", "latency"};
+  std::vector<std::string> names = {"arg0", "arg1", "arg2"};
+  const DwarfFunction* function = user.described && asks_by_name(probe) ? user.described() : nullptr;
+  for (std::size_t i = 0; function && i < function->parameters.size(); i++)
+    if (!function->parameters[i].name.empty()) names.push_back(function->parameters[i].name);
+  return names;
+}
+
+std::optional<Fetched> user_value(const Expression& expression, const UserSpot& user, bool at_return) {
+  auto number = argument_number(expression.text);
+  bool result = expression.text == "retval" && at_return;
+  Fetched value;
+  value.bits = user.narrow ? 32 : 64;
+  value.address = true;
+  if (number) {
+    auto steps = user.narrow ? narrow_argument_steps(*number) : argument_steps(*number, false);
+    if (!steps) return {};
+    value.steps = *steps;
+  } else {
+    if (!result && !asks_by_name(expression)) return {};
+    auto described = described_value(user.described ? user.described() : nullptr, expression.text);
+    if (!described && !result) return {};
+    if (result) value.steps = user.narrow ? narrow_result_steps() : result_steps();
+    if (described) value = *described;
+    if (result && !user.no_result.empty()) value.refused = user.no_result;
+    if (result) return value;
+  }
+  if (at_return) value.refused = "arguments are gone at the return; probe the entry";
+  if (user.inside) value.refused = "within a function the registers need not hold its arguments any more";
+  return value;
+}
+
 }  // namespace
+
+// Kept: what was fetched of it refers to its types.
+DwarfFunctions& PlaceFinder::describe(const std::string& path) {
+  auto [found, fresh] = described_.try_emplace(path);
+  if (fresh) found->second = std::make_unique<DwarfFunctions>(path);
+  return *found->second;
+}
 
 void PlaceFinder::find_user(const Probe& probe, bool at_return) {
   auto [file, function] = split_target(probe, "FILE:FUNCTION, FILE:FUNCTION+OFFSET or FILE:0xADDRESS");
@@ -168,6 +234,7 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
   std::size_t first = attachments.size();
   for (auto pid : processes) {
     Elf elf = file_of(probe, file, pid);
+    DwarfFunctions& described = describe(elf.path());
     UserSpot user{.place = {}, .function = function, .pid = pid};
     user.narrow = elf.machine() == EM_386;
     user.one_of_many = is_glob(function);
@@ -193,6 +260,11 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
       if (at_return) find_returns(probe, at, elf, force_, found);
       if (offset) find_inside(probe, elf, one.symbol, offset, found);
       found.place.name = offset ? cat(one.shown, '+', offset) : one.shown;
+      if (!user.narrow)
+        found.described = [&, function = std::optional<DwarfFunction>(), asked = false]() mutable {
+          if (!std::exchange(asked, true)) function = described.at(one.symbol.address);
+          return function ? &*function : nullptr;
+        };
       add_user(probe, found);
     }
     if (attachments.size() == before)
@@ -211,26 +283,8 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   // Of a uretprobe alone: at the instruction that returns the address is still there.
   if (place.at_return) spot.flags |= FETCH_POPPED;
   if (user.narrow) spot.flags |= FETCH_NARROW;
-  spot.names =
-      at_return ? std::vector<std::string>{"retval", "latency"} : std::vector<std::string>{"arg0", "arg1", "arg2"};
-  spot.resolve = [&](const Expression& expression) -> std::optional<Fetched> {
-    Fetched value;
-    if (auto number = argument_number(expression.text)) {
-      auto steps = user.narrow ? narrow_argument_steps(*number) : argument_steps(*number, false);
-      if (!steps) return {};
-      value.steps = *steps;
-      if (at_return) value.refused = "arguments are gone at the return; probe the entry";
-      if (user.inside) value.refused = "within a function the registers need not hold its arguments any more";
-    } else if (expression.text == "retval" && at_return) {
-      value.steps = user.narrow ? narrow_result_steps() : result_steps();
-      value.refused = user.no_result;
-    } else {
-      return {};
-    }
-    value.bits = user.narrow ? 32 : 64;
-    value.address = true;
-    return value;
-  };
+  spot.names = user_names(probe, user, at_return);
+  spot.resolve = [&](const Expression& expression) { return user_value(expression, user, at_return); };
   Attachment attachment{.program = "hit_probe", .shown = spot.name, .cookie = 0, .probe = &probe};
   attachment.cookie = add(spot);
   attachment.event = uprobe_event(place);

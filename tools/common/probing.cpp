@@ -117,8 +117,9 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "software:EVENT[:COUNT] hardware:EVENT[:COUNT] watchpoint:ADDRESS_OR_SYMBOL:LENGTH:MODE begin end. Functions "
           "and events may be globs; of what a glob finds, functions that cannot be probed are left out and named.")
       .details(
-          "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions and fields of "
-          "tracepoints by name, members (file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
+          "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions, and of a program's "
+          "where its debug information tells of them, and fields of tracepoints by name, members "
+          "(file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
           "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe. Formats: :d :u :x numbers, "
           ":s :str a string, :buf(N) bytes, :ip an address, :flags names of bits (open(2)'s where no others are "
           "known).")
