@@ -18,7 +18,8 @@ ORDER = ("fails", "no", "lesser", "works")  # a verdict may become better
 
 HEAD = """# Which tool works on which kernel
 
-Written by `scripts/check vm`, which runs the same static binary and the same live tests in guests on Debian's kernels.
+Written by `scripts/check vm --publish`, which runs the same static binary and the same live tests, one truth or more of each
+tool, in guests on Debian's kernels.
 
 - **works**: everything it looks at is seen, in the way that is named, and its live tests pass there.
 - **lesser**: it works, but some things are not seen; which ones stands below the table.

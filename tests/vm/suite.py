@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the live tests in guests on other kernels, two guests at a time, and writes which tool works on which kernel.
 
-All tests of a kernel run in one boot, without the cases tagged [any-kernel]: those that no kernel could change, and
-those about times, which an emulated machine does not keep; `--brief` runs those tagged [each-kernel], which are one truth
-or more of each tool. A guest tells each case's beginning and end on a port of its
-own, so that of one that hangs or dies it is known where: it is started once more with that test and those after it. If
-the same test ends a second guest, that is a failed case, and the others go on in a third.
+All tests of a kernel run in one boot: the cases tagged [each-kernel], which are one truth or more of each tool; with
+`--whole` all but those tagged [any-kernel], which no kernel could change, or which are about times, which an emulated
+machine does not keep. A guest tells each case's beginning and end on a port of its own, so that of one that hangs or
+dies it is known where: it is started once more with that test and those after it. If the same test ends a second guest,
+that is a failed case, and the others go on in a third. Tests that failed, if they are few, run once more in a guest of
+their own, which is told: two guests share this machine's processors, and a case that waits may have waited for those.
 """
 
 import argparse
@@ -35,7 +36,8 @@ LACKS = {"5.10": {"preempt"}}  # the first to choose its preemption at run time 
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
 SILENCE, TEST_LIMIT, GUEST_LIMIT = 400, 900, 2400
 AT_ONCE = 2
-BRIEF = "[each-kernel]"
+EACH = "[each-kernel]"
+FEW = 3  # tests with failures that are tried again; more are no accident
 
 SCRIPT = """exec 3>"$port_cases"
 for tool in {tools}; do
@@ -59,7 +61,7 @@ def chosen_tests(options):
     for path in guest.tests():
         if options.only and not any(word in path.name for word in options.only):
             continue
-        if not options.brief or BRIEF in guest.source_of(path).read_text():
+        if options.whole or EACH in guest.source_of(path).read_text():
             yield path.name
 
 
@@ -68,12 +70,13 @@ class Suite:
 
     def __init__(self, kernel, options):
         self.kernel = kernel
-        self.filter = BRIEF if options.brief else "~[any-kernel]"
+        self.filter = "~[any-kernel]" if options.whole else EACH
         self.left = list(chosen_tests(options))
-        self.place = guest.ROOT / "build/vm" / ("brief" if options.brief else "") / kernel
+        self.place = guest.ROOT / "build/vm" / ("whole" if options.whole else "") / kernel
         self.cases = []  # test, name, outcome, seconds, why
         self.plans = {}
-        self.restarts = 0
+        self.boots = self.restarts = 0
+        self.again = []  # those that failed at the first try
         self.release = kernel
         self.current = self.running = None
         self.of_test = []
@@ -117,19 +120,35 @@ class Suite:
             directory = pathlib.Path(directory)
             image, modules = guest.find_kernel(self.kernel, False, directory)
             self.release = modules.name if modules else self.kernel
-            ended_by = set()
-            while self.left:
-                if not self.boot(image, modules, directory):
-                    at = self.current or "boot"
-                    if at not in ended_by:
-                        ended_by.add(at)
-                        self.restarts += 1
-                        continue
-                    if self.current is None:
-                        break
-                    self.left.remove(self.current)
+            self.boot_all(image, modules, directory)
+            if self.forget_failures():
+                self.boot_all(image, modules, directory)
         self.seconds = time.monotonic() - began
         return self
+
+    def boot_all(self, image, modules, directory):
+        ended_by = set()
+        while self.left:
+            if not self.boot(image, modules, directory):
+                at = self.current or "boot"
+                if at not in ended_by:
+                    ended_by.add(at)
+                    self.restarts += 1
+                    continue
+                if self.current is None:
+                    break
+                self.left.remove(self.current)
+
+    def forget_failures(self):
+        """Whether there are tests to be tried again; what came of them is forgotten."""
+        failed = [case for case in self.cases if case[2] == "failed"]
+        tests = {case[0] for case in failed}
+        if not tests or len(tests) > FEW or not all(tests):
+            return False
+        self.again = failed
+        self.cases = [case for case in self.cases if case[0] not in tests]
+        self.left = sorted(tests)
+        return True
 
     def boot(self, image, modules, directory):
         """Whether the guest came to its end; if not, what it had told of the running test is forgotten."""
@@ -138,8 +157,10 @@ class Suite:
         guest.make_initramfs(directory / "initramfs", modules, script, ports)
         self.current = None
         machine = guest.Machine(time_limit=GUEST_LIMIT, silence=SILENCE)
-        console = self.place / f"console-{self.restarts}"
-        with open(self.place / f"log-{self.restarts}", "wb") as log:
+        console = self.place / f"console-{self.boots}"
+        log_file = self.place / f"log-{self.boots}"
+        self.boots += 1
+        with open(log_file, "wb") as log:
             sinks = {"out": log, "err": log, "cases": guest.Port(self.told)}
             one = guest.Guest(machine, image, directory / "initramfs", console, sinks)
             one.run()
@@ -169,6 +190,7 @@ class Suite:
             for test, name, what, _, why in self.cases
             if what != "passed"
         ]
+        lines += [f"tried again: {self.kernel}: {test} {name}: {why}".rstrip(": ") for test, name, _, _, why in self.again]
         with open(self.place / "cases.tsv", "w") as out:
             out.writelines("\t".join(map(str, case)) + "\n" for case in self.cases)
         kept = {"release": self.release, "plans": self.plans, "box": guest.box_hash()}
@@ -178,13 +200,14 @@ class Suite:
                 print(line)
             print(
                 f"{self.kernel} ({self.release}): {self.count('passed')} passed, {self.count('failed')} failed, "
-                f"{self.count('skipped')} skipped, {self.restarts} restarts, {self.seconds:.0f} s",
+                f"{self.count('skipped')} skipped, {len(self.again)} at the second try, {self.restarts} restarts, "
+                f"{self.seconds:.0f} s",
                 flush=True,
             )
 
 
 def kept(kernel, options):
-    """What came of an earlier whole run of the same box on a kernel that is not run now; None if there was none."""
+    """What came of an earlier run of the same box on a kernel that is not run now; None if there was none."""
     suite = Suite(kernel, options)
     try:
         found = json.loads((suite.place / "plans.json").read_text())
@@ -213,12 +236,12 @@ def parse():
     parser = argparse.ArgumentParser(prog="scripts/check vm", description=__doc__.split("\n\n")[0])
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=f"of {', '.join(guest.KERNELS)}, or paths")
     parser.add_argument("--only", action="append", metavar="WORD", help="tests with this in their names")
-    parser.add_argument("--brief", action="store_true", help="only the cases that each kernel is to have at every change")
+    parser.add_argument("--whole", action="store_true", help="all cases that could differ between kernels")
     parser.add_argument("--publish", action="store_true", help="copy the matrix to tests/vm/MATRIX.md")
     parser.add_argument("--peers", action="store_true", help="try the tools of libbpf-tools again on these kernels")
     options = parser.parse_args()
-    if options.publish and (options.brief or options.only):
-        parser.error("what is published is of a whole run")
+    if options.publish and options.only:
+        parser.error("what is published is of all tools")
     return options
 
 
@@ -232,7 +255,7 @@ def main():
         suites = list(pool.map(lambda kernel: run_one(kernel, options), kernels))
     passed, failed, skipped = (sum(suite.count(what) for suite in suites) for what in ("passed", "failed", "skipped"))
     if not options.only:
-        others = [] if options.brief else [kept(kernel, options) for kernel in DEFAULT if kernel not in kernels]
+        others = [kept(kernel, options) for kernel in DEFAULT if kernel not in kernels]
         found = [suite for suite in suites + others if suite and suite.plans]
         order = {kernel: at for at, kernel in enumerate(DEFAULT)}
         rows = matrix.write(sorted(found, key=lambda suite: order.get(suite.kernel, len(order))))
