@@ -5,6 +5,7 @@
 #include "disksnoop.skel.h"
 #include "kit/block.hpp"
 #include "kit/session.hpp"
+#include "kit/timeline.hpp"
 
 namespace {
 
@@ -70,14 +71,23 @@ int tool(int argc, char** argv) {
           "lies on another, as those of device-mapper, both are shown.")
       .example("disksnoop --min 10ms", "I/O that takes long")
       .example("disksnoop -Q --disk sda1", "that of one partition, with the time in the queue")
-      .example("disksnoop -- dd if=/dev/sda of=/dev/null count=10 iflag=direct", "that of one command");
+      .example("disksnoop -- dd if=/dev/sda of=/dev/null count=10 iflag=direct", "that of one command")
+      .example("disksnoop -d 10 --perfetto disks.perfetto-trace", "ten seconds as a time line, a track for each disk");
+  kit::Timelines timelines(options, "block I/O");
   kit::Session session(options, argc, argv);
   running = &session;
+  timelines.begin(session);
 
   kit::Skeleton<disksnoop_bpf> bpf;
   bpf->rodata->min_latency = knobs.min.ns;
   session.settle(bpf,
                  kit::block_plan(bpf.object(), session, {.process = true, .merges = knobs.merges, .disk = knobs.disk}));
   session.load(bpf);
-  return session.show(bpf, table);
+  int code = session.stream(bpf, table, [&](const kit_head& head) {
+    const auto& record = kit::record_as<Record>(head);
+    if (!session.row(table, record)) return;
+    timelines.device(record.disk, kit::disk_cell(session, record.disk).text(), kit::block_operation(record.flags),
+                     record.head.time - record.latency, record.head.time, table, record);
+  });
+  return timelines.write(session, code);
 }

@@ -7,10 +7,13 @@
 #include "kit/session.hpp"
 #include "kit/stream.hpp"
 #include "kit/text.hpp"
+#include "kit/timeline.hpp"
 
 namespace {
 
 using Record = execsnoop_record;
+constexpr kit::Unit ms = kit::Unit::ms;
+constexpr std::uint32_t not_whole = EXECSNOOP_CUT_ARGS | EXECSNOOP_UNREADABLE;
 
 struct Knobs {
   bool all = false, failed = false, cwd = false, exit = false;
@@ -25,17 +28,10 @@ struct Row {
   const execsnoop_exit* end;
 };
 
-kit::Cell args(const Row& row) { return kit::Cell::words(kit::tail(*row.exec).substr(row.exec->cwd_size)); }
-
-kit::Cell args_whole(const Row& row) {
-  return kit::Cell::boolean(!(row.exec->notes & (EXECSNOOP_CUT_ARGS | EXECSNOOP_UNREADABLE)));
-}
-
 kit::Cell cwd(const Row& row) {
   if (!(row.exec->notes & EXECSNOOP_HAS_CWD)) return kit::Cell::unknown();
-  std::string path = row.exec->notes & EXECSNOOP_CUT_CWD ? "…" : "";
-  path += kit::tail(*row.exec).substr(0, row.exec->cwd_size);
-  return kit::Cell::owned(path.empty() ? "/" : path);
+  std::string_view path = kit::tail(*row.exec).substr(0, row.exec->cwd_size);
+  return kit::Cell::owned(kit::cat(row.exec->notes & EXECSNOOP_CUT_CWD ? "…" : "", path.empty() ? "/" : path));
 }
 
 // "bash(812) < sshd(800)", the parent first.
@@ -44,20 +40,15 @@ kit::Cell ancestors(const Row& row) {
   std::string text;
   for (std::uint32_t i = 0; i < row.exec->ancestors && i < EXECSNOOP_ANCESTORS; i++) {
     const execsnoop_ancestor& one = row.exec->ancestor[i];
-    text += kit::cat(i ? " < " : "", std::string_view(one.comm, strnlen(one.comm, KIT_COMM_SIZE)), '(');
-    text += one.pid == KIT_NO_PID ? "?)" : kit::cat(one.pid, ')');
+    std::string pid = one.pid == KIT_NO_PID ? "?" : kit::cat(one.pid);
+    text += kit::cat(i ? " < " : "", kit::comm_text(one.comm), '(', pid, ')');
   }
   return kit::Cell::owned(text);
 }
 
+kit::Cell no_end(const Row& row) { return row.exec->result < 0 ? kit::Cell::none() : kit::Cell::unknown(); }
 kit::Cell ending(const Row& row) {
-  if (row.exec->result < 0) return kit::Cell::none();
-  return row.end ? kit::Cell::owned(kit::wait_status_text(static_cast<int>(row.end->status))) : kit::Cell::unknown();
-}
-
-kit::Cell ran(const Row& row) {
-  if (row.exec->result < 0) return kit::Cell::none();
-  return row.end ? kit::Cell::duration(row.end->head.time - row.exec->head.time, kit::Unit::ms) : kit::Cell::unknown();
+  return row.end ? kit::Cell::owned(kit::wait_status_text(static_cast<int>(row.end->status))) : no_end(row);
 }
 
 kit::Table<Row> make_table(const Knobs& knobs) {
@@ -69,7 +60,8 @@ kit::Table<Row> make_table(const Knobs& knobs) {
       .column("ERR", "error", 8, "why it failed; none if it did not",
               [](const Row& r) { return kit::Cell::error(-r.exec->result); })
       .column("EXIT", "exit", 8, "with --exit: its exit status or the signal that ended it", ending)
-      .column("RAN(ms)", "ran_ns", -10, "with --exit: how long it ran", ran)
+      .column("RAN(ms)", "ran_ns", -10, "with --exit: how long it ran",
+              [](const Row& r) { return r.end ? kit::Cell::duration(r.end->head.time - r.head.time, ms) : no_end(r); })
       .only_with(knobs.exit, 2)
       .column("COMM", "comm", 16, "its name, the new one after a success",
               [](const Row& r) { return kit::to_cell(r.exec->comm); })
@@ -77,8 +69,10 @@ kit::Table<Row> make_table(const Knobs& knobs) {
       .only_with(knobs.cwd)
       .column("ANCESTORS", "ancestors", 30, "with --ancestors: its parent, the parent's parent and so on", ancestors)
       .only_with(knobs.ancestors)
-      .column("WHOLE", "args_whole", 5, "whether all arguments are there", args_whole)
-      .column("ARGS", "args", 0, "its arguments, quoted for a shell; a list in JSON", args);
+      .column("WHOLE", "args_whole", 5, "whether all arguments are there",
+              [](const Row& r) { return kit::Cell::boolean(!(r.exec->notes & not_whole)); })
+      .column("ARGS", "args", 0, "its arguments, quoted for a shell; a list in JSON",
+              [](const Row& r) { return kit::Cell::words(kit::tail(*r.exec).substr(r.exec->cwd_size)); });
   return table;
 }
 
@@ -90,13 +84,12 @@ void declare(kit::Options& options, Knobs& knobs) {
       .option(0, "ancestors", "N", knobs.ancestors, "its ancestors, too, up to 16")
       .flag(0, "exit", knobs.exit, "show each when it has ended, with how and after how long")
       .details(
-          "Shows execve and execveat, from any thread: a row for each program started. Its arguments are read from its "
-          "own memory; those of a call that failed from the caller's (512 arguments, 4 KiB at most).")
-      .details(
-          "With --exit a row comes when the program has ended or has become another; those that still run at the "
-          "end of the trace are shown then, with ? for what is not known.")
+          "Shows execve and execveat of any thread. A program's arguments are read from its own memory, those of a "
+          "call "
+          "that failed from the caller's (512 arguments, 4 KiB at most). With --exit a row comes when the program has "
+          "ended or become another; what still runs at the end is shown then, with ? for what is not known.")
       .example("execsnoop -- make", "what a build runs")
-      .example("execsnoop --exit -u www-data", "what a web server runs, and how that ends")
+      .example("execsnoop --exit --perfetto build.perfetto-trace -- make", "how that ends, and as a time line")
       .example("execsnoop -x", "programs that cannot be started, and why");
 }
 
@@ -124,7 +117,9 @@ int tool(int argc, char** argv) {
   auto table = make_table(knobs);
   kit::Options options(kit::Shape::stream, "execsnoop", "Show programs as they are started.");
   declare(options, knobs);
+  kit::Timelines timelines(options, "processes");
   kit::Session session(options.shows(table), argc, argv);
+  timelines.begin(session, knobs.exit ? "" : "--exit");
 
   kit::Skeleton<execsnoop_bpf> bpf;
   bpf->rodata->max_args = static_cast<unsigned>(knobs.max_args.bytes);
@@ -135,7 +130,11 @@ int tool(int argc, char** argv) {
   session.load(bpf);
 
   kit::Pending<Record> running;
-  auto show = [&](const Record& exec, const execsnoop_exit* end) { session.row(table, Row{exec.head, &exec, end}); };
+  auto show = [&](const Record& exec, const execsnoop_exit* end) {
+    Row row{exec.head, &exec, end};
+    if (session.row(table, row) && exec.result >= 0)
+      timelines.process(exec.pid, kit::comm_text(exec.comm), exec.head.time, end ? end->head.time : 0, table, row);
+  };
   auto each = [&](const kit_head& head) {
     if (head.kind == EXECSNOOP_EXIT) {
       const auto& end = kit::record_as<execsnoop_exit>(head);
@@ -146,5 +145,6 @@ int tool(int argc, char** argv) {
     running.take(exec.pid, [&](const Record& before) { show(before, nullptr); });  // it has become another
     running.put(exec.pid, exec);
   };
-  return session.stream(bpf, table, each, [&] { running.take_all([&](const Record& exec) { show(exec, nullptr); }); });
+  auto last = [&] { running.take_all([&](const Record& exec) { show(exec, nullptr); }); };
+  return timelines.write(session, session.stream(bpf, table, each, last));
 }

@@ -2,7 +2,6 @@
 // Pictures of stacks: one model in memory, and a writer for each kind of file that a viewer opens.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <tuple>
@@ -10,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kit/picture_files.hpp"
 #include "kit/session.hpp"
 #include "kit/table.hpp"
 
@@ -74,17 +74,9 @@ class Pictures {
   int write(const Session& session, int code);
 
  private:
-  struct Kind {
-    const char* option;
-    const char* about;
-    std::string (*write)(const Picture&);
-  };
-  static const std::array<Kind, 7> kinds;
-  std::string content(std::size_t kind, const std::string& path) const;
-
   Picture picture_;
   std::map<PictureFrame, std::uint32_t> numbers_;
-  std::vector<std::pair<std::size_t, std::string>> wanted_;  // kind, path; kinds.size() is the flame graph
+  PictureFiles files_;
   // Stacks that were added, by thread and frames, and where they are.
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::string, std::vector<std::uint32_t>>, std::size_t> known_;
   std::string before_;  // --flame-diff's file

@@ -66,9 +66,10 @@ class Session {
   // Shows now what was shown so far, for who waits for it before asking on.
   void flush();
 
+  // False after --count rows, when no more are shown.
   template <typename Row>
-  void row(const Table<Row>& table, const Row& row) {
-    show_row(table, &row);
+  bool row(const Table<Row>& table, const Row& row) {
+    return show_row(table, &row);
   }
 
   // Keeps a link until the run ends: of a probe that the tool attaches itself, after load.
@@ -109,7 +110,7 @@ class Session {
   int stream(bpf_object* object, const Columns& columns, std::function<void(const kit_head&)> each,
              std::function<void()> last);
   int reports(bpf_object* object, std::function<void(Report&)> each);
-  void show_row(const Columns& columns, const void* row);
+  bool show_row(const Columns& columns, const void* row);
   std::unique_ptr<State> state_;
 };
 

@@ -90,6 +90,8 @@ std::unique_ptr<Sink> make_sink(Output output, TimeStyle time, Shape shape, bool
 // Shows nothing.
 std::unique_ptr<Sink> make_quiet_sink();
 
+// A value as text shows it.
+std::string cell_text(const Cell& cell);
 // The plan as JSON, for the start line and --explain.
 std::string plan_json(const std::vector<Settled>& plan);
 // What --explain prints; kit/suite.hpp reads it.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kit/picture.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <numeric>
 #include <tuple>
@@ -10,53 +8,12 @@
 #include "kit/text.hpp"
 
 namespace kit {
-namespace {
-
-// Names are chosen by others: no control bytes, no bytes that are not UTF-8, nothing that ends a line.
-std::string clean(std::string_view text) {
-  std::string out;
-  append_visible(out, text);
-  return out;
-}
-
-void write_all(const std::string& path, std::string_view bytes) {
-  Fd file(path == "-" ? dup(1) : open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  while (file && !bytes.empty()) {
-    ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) break;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (!file || !bytes.empty()) throw Failure(Exit::failed, cat("cannot write ", path, ": ", error_text(errno)));
-}
-
-// Says now, not after an hour, what cannot be written; leaves what is there as it is.
-void check_writable(const std::string& path) {
-  bool there = access(path.c_str(), F_OK) == 0;
-  Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666));
-  // A FIFO that nobody reads yet.
-  if (!file && errno != ENXIO) throw Failure(Exit::failed, cat("cannot write ", path, ": ", error_text(errno)));
-  if (!there) unlink(path.c_str());
-}
-
-std::string read_all(const std::string& path) {
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string bytes;
-  char block[65536];
-  ssize_t size = -1;
-  while (file && (size = read(file.get(), block, sizeof block)) > 0)
-    bytes.append(block, static_cast<std::size_t>(size));
-  if (size < 0) throw Failure(Exit::failed, cat("cannot read ", path, ": ", error_text(errno)));
-  return bytes;
-}
-
-}  // namespace
 
 PictureFrame picture_frame(const StackFrame& frame) {
-  return {.name = frame.name.empty() ? std::string("[unknown]") : clean(frame.name),
-          .module = clean(frame.module),
-          .build_id = clean(frame.build_id),
-          .file = clean(frame.file),
+  return {.name = frame.name.empty() ? std::string("[unknown]") : picture_text(frame.name),
+          .module = picture_text(frame.module),
+          .build_id = picture_text(frame.build_id),
+          .file = picture_text(frame.file),
           .address = frame.module_offset ? frame.module_offset : frame.address,
           .line = frame.line,
           .inlined = frame.inlined,
@@ -95,7 +52,15 @@ Picture Picture::by_function() const {
   return out;
 }
 
-const std::array<Pictures::Kind, 7> Pictures::kinds = {{
+namespace {
+
+struct Kind {
+  const char* option;
+  const char* about;
+  std::string (*write)(const Picture&);
+};
+
+constexpr Kind kinds[] = {
     {"folded", "stacks in a line each, for flamegraph.pl, speedscope, the Firefox Profiler", write_folded},
     {"pprof", "a profile for `go tool pprof` and speedscope", write_pprof},
     {"chrome", "a trace for chrome://tracing, Perfetto, speedscope", write_chrome},
@@ -103,53 +68,52 @@ const std::array<Pictures::Kind, 7> Pictures::kinds = {{
     {"firefox", "a profile for the Firefox Profiler", write_firefox},
     {"speedscope", "a profile for speedscope", write_speedscope},
     {"perf-script", "what `perf script` would write", write_perf_script},
-}};
+};
+
+std::string check_flame(std::string_view path) {
+  bool known = path == "-" || path.ends_with(".svg") || path.ends_with(".html");
+  return known ? "" : "expects a name that ends in .svg or .html";
+}
+
+}  // namespace
 
 Pictures::Pictures(Options& options, std::string title, bool time) {
   picture_.maker = options.name();
   picture_.title = std::move(title);
   picture_.time = time;
-  auto want = [this](std::size_t kind) {
-    return [this, kind](std::string_view path) -> std::string {
-      wanted_.emplace_back(kind, path);
-      return path.empty() ? "expects a file, or - for standard output" : "";
-    };
-  };
-  options.add(0, "flame", "FILE", "a flame graph, FILE.svg or FILE.html, for any browser", want(kinds.size()));
+  files_.declare(
+      options, "flame", "a flame graph, FILE.svg or FILE.html, for any browser",
+      [this](const std::string& path) {
+        auto* compared = before_.empty() ? nullptr : &older_;
+        return path.ends_with(".html") ? write_html(picture_, compared) : write_svg(picture_, compared);
+      },
+      check_flame);
   options.add(0, "flame-diff", "OLD", "colour the flame graph by what grew and shrank since these folded stacks",
               [this](std::string_view path) {
                 before_ = path;
                 return std::string();
               });
-  for (std::size_t i = 0; i < kinds.size(); i++) {
+  for (const Kind& kind : kinds) {
     // Weights that are times are no samples.
-    if (time && kinds[i].write == write_perf_script) continue;
-    options.add(0, kinds[i].option, "FILE", kinds[i].about, want(i));
+    if (time && kind.write == write_perf_script) continue;
+    files_.declare(options, kind.option, kind.about,
+                   [this, &kind](const std::string&) { return kind.write(picture_); });
   }
 }
 
 void Pictures::begin(Session& session) {
-  auto on_stdout = std::count_if(wanted_.begin(), wanted_.end(), [](const auto& one) { return one.second == "-"; });
-  bool flame = std::any_of(wanted_.begin(), wanted_.end(), [](const auto& one) { return one.first == kinds.size(); });
-  if (on_stdout > 1 || (on_stdout && session.settings().output != Output::text))
-    throw Failure(Exit::usage, "standard output takes one output: give the others a file");
-  if (!before_.empty() && !flame) throw Failure(Exit::usage, "--flame-diff goes with --flame");
-  if (!before_.empty()) older_ = read_folded(read_all(before_), before_);
-  for (const auto& [kind, path] : wanted_) {
-    if (kind == kinds.size() && path != "-" && !path.ends_with(".svg") && !path.ends_with(".html"))
-      throw Failure(Exit::usage, cat("--flame ", path, ": expects a name that ends in .svg or .html"));
-    if (path != "-") check_writable(path);
-  }
-  if (on_stdout) session.keep_quiet();
+  if (!before_.empty() && !files_.wanted("flame")) throw Failure(Exit::usage, "--flame-diff goes with --flame");
+  if (!before_.empty()) older_ = read_folded(read_file_of(before_), before_);
+  files_.begin(session);
 }
 
 void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid, std::string_view comm,
                    std::uint64_t weight, std::uint64_t count) {
-  if (wanted_.empty()) return;
+  if (!files_.wanted()) return;
   PictureStack stack;
   stack.pid = pid;
   stack.tid = tid ? tid : pid;
-  stack.comm = clean(comm);
+  stack.comm = picture_text(comm);
   for (auto at = leaf_first.rbegin(); at != leaf_first.rend(); ++at) {
     PictureFrame frame = picture_frame(*at);
     auto [found, fresh] = numbers_.try_emplace(frame, static_cast<std::uint32_t>(picture_.frames.size()));
@@ -162,15 +126,9 @@ void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid
   picture_.stacks[found->second].count += count;
 }
 
-std::string Pictures::content(std::size_t kind, const std::string& path) const {
-  if (kind < kinds.size()) return kinds[kind].write(picture_);
-  auto* compared = before_.empty() ? nullptr : &older_;
-  return path.ends_with(".html") ? write_html(picture_, compared) : write_svg(picture_, compared);
-}
-
 int Pictures::write(const Session& session, int code) {
   picture_.clock = session.clock();
-  for (const auto& [kind, path] : wanted_) write_all(path, content(kind, path));
+  files_.write();
   return code;
 }
 

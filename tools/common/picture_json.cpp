@@ -7,26 +7,10 @@
 
 #include "kit/picture.hpp"
 #include "kit/text.hpp"
+#include "picture_json.hpp"
 
 namespace kit {
 namespace {
-
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json(out, text);
-  return out;
-}
-
-// "[1,2,3]" of what each(item) gives.
-template <typename Items, typename Each>
-std::string list(const Items& items, Each each) {
-  std::string out = "[";
-  for (const auto& item : items) {
-    if (out.size() > 1) out += ',';
-    append(out, each(item));
-  }
-  return out + ']';
-}
 
 // A thread, as far as threads were told apart.
 using Thread = std::tuple<std::uint32_t, std::uint32_t, std::string>;
@@ -36,13 +20,6 @@ std::map<Thread, std::vector<const PictureStack*>> by_thread(const Picture& pict
   for (auto& [thread, stacks] : threads)
     std::sort(stacks.begin(), stacks.end(), [](const auto* a, const auto* b) { return a->frames < b->frames; });
   return threads;
-}
-
-// Micro- or milliseconds with all digits of the ns.
-std::string decimal(std::uint64_t ns, std::uint64_t unit, int digits) {
-  std::string out = cat(ns / unit, '.');
-  append_padded(out, ns % unit, digits);
-  return out;
 }
 
 std::string thread_name(const Thread& thread) { return cat(std::get<2>(thread), " (", std::get<1>(thread), ')'); }

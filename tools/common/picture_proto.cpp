@@ -9,38 +9,10 @@
 
 #include "kit/picture.hpp"
 #include "kit/text.hpp"
+#include "picture_proto.hpp"
 
 namespace kit {
 namespace {
-
-class Message {
- public:
-  Message& number(std::uint32_t field, std::uint64_t value) {
-    varint(field << 3);
-    varint(value);
-    return *this;
-  }
-  Message& text(std::uint32_t field, std::string_view value) {
-    varint(field << 3 | 2);
-    varint(value.size());
-    bytes_ += value;
-    return *this;
-  }
-  Message& message(std::uint32_t field, const Message& value) { return text(field, value.bytes_); }
-  Message& numbers(std::uint32_t field, const std::vector<std::uint64_t>& values) {
-    Message packed;
-    for (std::uint64_t value : values) packed.varint(value);
-    return message(field, packed);
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  void varint(std::uint64_t value) {
-    for (; value > 127; value >>= 7) bytes_ += static_cast<char>(value | 128);
-    bytes_ += static_cast<char>(value);
-  }
-  std::string bytes_;
-};
 
 std::string gzip(const std::string& bytes) {
   z_stream stream{};
@@ -153,11 +125,6 @@ std::string write_pprof(const Picture& picture) {
 
 namespace {
 
-constexpr std::uint64_t perfetto_sequence = 1, incremental_cleared = 1, needs_incremental = 2;
-constexpr std::uint64_t slice_begin = 1, slice_end = 2;
-
-void put_packet(std::string& out, const Message& packet) { out += Message().message(1, packet).bytes(); }
-
 // A thread's track, and the process's that it belongs to.
 void put_track(std::string& out, std::uint64_t track, const PictureStack& stack) {
   Message thread;
@@ -165,13 +132,6 @@ void put_track(std::string& out, std::uint64_t track, const PictureStack& stack)
   Message descriptor;
   descriptor.number(1, track).message(4, thread);
   put_packet(out, Message().number(10, perfetto_sequence).message(60, descriptor));
-}
-
-void put_clocks(std::string& out, const Clock& clock) {
-  Message snapshot;
-  snapshot.message(1, Message().number(1, 6).number(2, clock.boot_ns));      // BOOTTIME
-  snapshot.message(1, Message().number(1, 1).number(2, clock.realtime_ns));  // REALTIME
-  put_packet(out, Message().number(10, perfetto_sequence).number(13, incremental_cleared).message(6, snapshot));
 }
 
 // Stacks side by side as slices within slices, as wide as they weigh.

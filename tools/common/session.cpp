@@ -459,9 +459,9 @@ int Session::State::finish(bpf_object* object) {
   return static_cast<int>(settings.strict && total(end.lost) ? Exit::lost : Exit::done);
 }
 
-void Session::show_row(const Columns& columns, const void* row) {
+bool Session::show_row(const Columns& columns, const void* row) {
   State& s = *state_;
-  if (s.full) return;
+  if (s.full) return false;
   columns.cells(row, s.cells);
   if (s.listing && s.capture) {
     std::vector<RawEntry> kept;
@@ -471,6 +471,7 @@ void Session::show_row(const Columns& columns, const void* row) {
   s.show_cells(columns);
   constexpr std::size_t most = 65536;  // bytes of a long list
   if (s.listing && s.out.text().size() > most) s.out.flush();
+  return true;
 }
 
 void Session::flush() { state_->out.flush(); }

@@ -574,6 +574,12 @@ class QuietSink : public Sink {
 
 }  // namespace
 
+std::string cell_text(const Cell& cell) {
+  std::string out;
+  append_plain(out, cell, [](std::uint64_t) {});
+  return out;
+}
+
 std::unique_ptr<Sink> make_quiet_sink() { return std::make_unique<QuietSink>(); }
 
 void OutputBuffer::flush() {
