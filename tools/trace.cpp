@@ -23,7 +23,7 @@ kit::Table<Record> make_table(const std::unique_ptr<kit::Probing>& probing) {
       .column("COMM", "comm", 16, "the thread's name", &Record::comm)
       .column("PROBE", "probe", 32, "the place that was hit", [&](const Record& r) { return probing->name(r.fetched); })
       .column("VALUES", "values", 0, "what was asked for, by the expressions",
-              [&](const Record& r) { return probing->values(r.fetched, kit::tail(r)); });
+              [&](const Record& r) { return probing->values(r.fetched, kit::tail(r), r.pid); });
   return table;
 }
 

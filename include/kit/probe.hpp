@@ -145,11 +145,14 @@ class FetchPlans {
   std::uint32_t longest_ = 0;  // bytes of what is shown as bytes
 };
 
-// The value as a cell.
-Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail);
+// What code lies at an address ("vfs_read+0x12"); empty: nobody knows.
+using CodeName = std::function<std::string(std::uint64_t address)>;
+// The value as a cell; a symbol that `code` does not know as its address.
+Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail,
+                const CodeName& code = {});
 // All of a place's values from `first` on, by their names.
 Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
-                 std::size_t first = 0);
+                 std::size_t first = 0, const CodeName& code = {});
 // A value as one word of a line, without blanks at the ends, and back.
 std::string shown_value_text(const ShownValue& shown);
 std::optional<ShownValue> parse_shown_value(std::string_view text);

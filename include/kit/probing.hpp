@@ -52,13 +52,15 @@ class Probing {
   const std::vector<ProbePlace>& places() const { return places_; }
   // The place that a record or key names; nullptr in a damaged capture.
   const ProbePlace* place(std::uint32_t number) const { return number < places_.size() ? &places_[number] : nullptr; }
-  // Cells of a result.
+  // Cells of a result; addresses of code are the kernel's or, below those, of the process `pid`.
   Cell name(const fetch_result& result) const;
-  Cell values(const fetch_result& result, std::string_view tail) const;
+  Cell values(const fetch_result& result, std::string_view tail, std::uint32_t pid = KIT_NO_PID) const;
   // The same of a key.
   Cell name(const fetch_key& key) const { return name(result_of(key)); }
   Cell values(const fetch_key& key) const { return values(result_of(key), {key.text, sizeof key.text}); }
   static fetch_result result_of(const fetch_key& key);
+  // What code lies at an address; kept in captures.
+  std::string code_name(std::uint32_t pid, std::uint64_t address) const;
 
  private:
   struct State;

@@ -111,6 +111,24 @@ TEST_CASE("a stripped program's parameters are known by its separate debug file"
   CHECK(values(result) == std::vector<Json>{{{"first", -65}, {"text", "A"}}});
 }
 
+TEST_CASE("an address of code is shown as what is there: the kernel's or the process's", "[each-kernel]") {
+  NEEDS("root");
+  live::Result result = live::trace("trace", {"tracepoint:timer:hrtimer_start", "function:sym"}, {"sleep", "0.01"});
+  INFO(result.out << result.err);
+  CHECK(result.rows({{"values", Json{{"function", "hrtimer_wakeup"}}}}).size() >= 1);
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "calls",
+                                      "#include <unistd.h>\n"
+                                      "__attribute__((noipa)) int called(void) { return 1; }\n"
+                                      "__attribute__((noipa)) int calls(int (*what)(void)) { return what(); }\n"
+                                      "int main(void) { calls(called); sleep(2); return 0; }\n",
+                                      {"-O2"});
+  if (program.empty()) return;
+  result = live::trace("trace", {"uprobe:" + program + ":calls", "arg0:sym"}, {program});
+  INFO(result.out << result.err);
+  CHECK(values(result) == std::vector<Json>{{{"arg0", "called"}}});
+}
+
 TEST_CASE("a place within a function, and an address, are probed") {
   NEEDS("root");
 #ifndef __x86_64__

@@ -8,6 +8,7 @@
 #include "kit/text.hpp"
 #include "loader.hpp"
 #include "places.hpp"
+#include "symbols.hpp"
 
 namespace kit {
 namespace {
@@ -50,7 +51,8 @@ struct Probing::State {
   bool live = false;
   bool any = false;  // is attached
   std::uint32_t string = 0;
-  bool apart = false;  // strings have places of their own
+  bool apart = false;                                // strings have places of their own
+  std::unique_ptr<blazesym::Symbolizer> symbolizer;  // once an address is to be named
 };
 
 std::uint64_t PlaceFinder::add(Spot spot) {
@@ -121,7 +123,8 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "where its debug information tells of them, and fields of tracepoints by name, members "
           "(file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
           "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe. Formats: :d :u :x numbers, "
-          ":s :str a string, :buf(N) bytes, :ip an address, :flags names of bits (open(2)'s where no others are "
+          ":s :str a string, :buf(N) bytes, :ip an address, :sym what code is there, :flags names of bits (open(2)'s "
+          "where no others are "
           "known).")
       .details(
           "An OFFSET or ADDRESS in a program is refused inside an instruction, as far as the function's size is known. "
@@ -285,9 +288,27 @@ Cell Probing::name(const fetch_result& result) const {
   return known ? Cell::borrowed(known->name) : Cell::unknown();
 }
 
-Cell Probing::values(const fetch_result& result, std::string_view tail) const {
+Cell Probing::values(const fetch_result& result, std::string_view tail, std::uint32_t pid) const {
   const ProbePlace* known = place(result.plan);
-  return known ? value_cells(known->values, result, tail) : Cell::unknown();
+  auto code = [&](std::uint64_t address) { return code_name(pid, address); };
+  return known ? value_cells(known->values, result, tail, 0, code) : Cell::unknown();
+}
+
+std::string Probing::code_name(std::uint32_t pid, std::uint64_t address) const {
+  bool kernel = address >> 63;
+  if (!kernel && pid == KIT_NO_PID) return {};
+  return session_.name(kernel ? "code" : cat("code of ", pid), address, [&] {
+    if (!state_->symbolizer) state_->symbolizer = blazesym::make_symbolizer({.lines = false});
+    // It may have loaded more since.
+    if (!kernel) state_->symbolizer->see(pid);
+    std::uint64_t one[] = {address};
+    auto found = kernel ? state_->symbolizer->kernel(one) : state_->symbolizer->process(pid, one);
+    const auto& frames = found.at(0).frames;
+    if (frames.empty() || frames.back().name.empty()) return std::string();
+    std::string text(frames.back().name);
+    if (frames.back().offset) append_hex(text += '+', frames.back().offset);
+    return text;
+  });
 }
 
 }  // namespace kit

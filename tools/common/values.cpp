@@ -104,8 +104,7 @@ Cell structure_cell(std::string_view layout, std::string_view bytes) {
 Cell number_cell(const ShownValue& shown, std::uint64_t value) {
   switch (shown.how) {
     case 'd': return Cell::integer(extended(value, shown.bits));
-    case 'x':
-    case 'y': return Cell::address(lowest(value, shown.bits));
+    case 'x': return Cell::address(lowest(value, shown.bits));
     case 'e': return enum_cell(shown, value);
     case 'f': return flags_cell(shown, value);
     case 'p': return Cell::borrowed(shown.more);
@@ -114,12 +113,19 @@ Cell number_cell(const ShownValue& shown, std::uint64_t value) {
   }
 }
 
+Cell code_cell(std::uint64_t address, const CodeName& code) {
+  std::string name = code ? code(address) : "";
+  return name.empty() ? Cell::address(address) : Cell::owned(std::move(name));
+}
+
 }  // namespace
 
-Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail) {
+Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail,
+                const CodeName& code) {
   if (index >= FETCH_VALUES || (result.unread >> index & 1)) return Cell::unknown();
   std::uint64_t value = result.values[index];
   bool in_tail = shown.how == 's' || shown.how == 'b' || shown.how == 't' || (shown.how == 'i' && shown.bits == 128);
+  if (shown.how == 'y') return code_cell(value, code);
   if (!in_tail) return number_cell(shown, value);
   std::size_t at = value >> 32, size = value & 0xffffffff;
   if (at > tail.size() || size > tail.size() - at) return Cell::unknown();
@@ -131,10 +137,10 @@ Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t
 }
 
 Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
-                 std::size_t first) {
+                 std::size_t first, const CodeName& code) {
   std::vector<std::pair<std::string_view, Cell>> parts;
   for (std::size_t i = first; i < shown.size(); i++)
-    parts.emplace_back(shown[i].name, value_cell(shown[i], result, i, tail));
+    parts.emplace_back(shown[i].name, value_cell(shown[i], result, i, tail, code));
   return Cell::fields(std::move(parts));
 }
 
