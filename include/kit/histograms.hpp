@@ -12,8 +12,8 @@ namespace kit {
 
 class Histograms {
  public:
-  // Sets the knobs, before load; `by_place` tells places apart.
-  Histograms(const Probing& probing, bpf_object* object, bool by_place);
+  // Sets the knobs, before load; `by_place` tells places apart, `equal` are the buckets, if not those of kit/slots.h.
+  Histograms(const Probing& probing, bpf_object* object, bool by_place, std::optional<EqualBuckets> equal = {});
   // Those with the most values first.
   template <typename Key>
   void show(Report& report, const std::vector<std::pair<Key, kit_histogram>>& entries) {
@@ -28,6 +28,7 @@ class Histograms {
   void look();
   const Probing& probing_;
   bool by_place_, keyed_ = false, signed_ = false;
+  std::optional<EqualBuckets> equal_;
 };
 
 }  // namespace kit

@@ -174,7 +174,8 @@ class Report {
   }
   void histogram(const Histogram& histogram);
   // One that a program kept.
-  void histogram(const std::string& name, const std::string& unit, Histogram::Key key, const kit_histogram& kept);
+  void histogram(const std::string& name, const std::string& unit, Histogram::Key key, const kit_histogram& kept,
+                 const std::optional<EqualBuckets>& equal = {});
   // A line of counts about the report itself: how many stacks came out how.
   void tally(const Tally& tally);
   bool replaying() const;

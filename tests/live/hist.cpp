@@ -42,6 +42,42 @@ TEST_CASE("keys tell histograms apart, and negative values are told as such") {
   CHECK(result.histograms()[0]["count"] == 3);
 }
 
+TEST_CASE("equal buckets have what falls into them, and what is outside is in one on either side") {
+  NEEDS("root");
+  live::Result result = live::trace("hist", {"--linear", "100,900,50", "uprobe:" + steps() + ":steps", "(u32)arg0"},
+                                    live::trigger("steps", {"1000"}));
+  INFO(result.out << result.err);
+  REQUIRE(result.histograms().size() == 1);
+  Json all = result.histograms()[0];
+  CHECK(all["sum"] == 499500);
+  CHECK(all["max"] == 999);
+  CHECK(all["p50"] == 499);
+  CHECK(all["p99"].is_null());  // it is not below 900, and that is all that is known
+  REQUIRE(all["buckets"].size() == 18);
+  for (std::size_t i = 1; i < 17; i++)
+    CHECK(all["buckets"][i] == Json{{"min", 50 + 50 * i}, {"max", 99 + 50 * i}, {"count", 50}});
+  CHECK(all["buckets"][0] == Json{{"min", nullptr}, {"max", 99}, {"count", 100}});
+  CHECK(all["buckets"][17] == Json{{"min", 900}, {"max", nullptr}, {"count", 100}});
+  // With a sign: -1, -10,000,000,001 and -20,000,000,002 are in one histogram.
+  result = live::trace("hist", {"--linear=-3,0,1", "usdt:" + test::trigger_path("marks") + ":test:values", "arg2"},
+                       live::trigger("marks", {"3"}));
+  INFO(result.out << result.err);
+  REQUIRE(result.histograms().size() == 1);
+  CHECK(result.histograms()[0]["sum"] == -30'000'000'003);
+  CHECK(result.histograms()[0]["max"] == -1);
+  CHECK(result.histograms()[0]["buckets"] ==
+        Json{{{"min", nullptr}, {"max", -4}, {"count", 2}}, {{"min", -1}, {"max", -1}, {"count", 1}}});
+}
+
+TEST_CASE("buckets that cannot be are refused") {
+  for (const char* wrong : {"1,2", "0,10,0", "10,0,1", "0,10,3", "0,100000,1", "a,b,c", ""}) {
+    live::Result result = live::run("hist", {"--linear", wrong, "begin", "pid"});
+    INFO(wrong << ": " << result.err);
+    CHECK(result.status == 64);
+    CHECK(live::count_lines(result.err) == 1);
+  }
+}
+
 TEST_CASE("a call's latency is measured") {
   NEEDS("root");
   live::Result result =

@@ -7,15 +7,19 @@
 
 namespace kit {
 
-Histograms::Histograms(const Probing& probing, bpf_object* object, bool by_place)
-    : probing_(probing), by_place_(by_place) {
+Histograms::Histograms(const Probing& probing, bpf_object* object, bool by_place, std::optional<EqualBuckets> equal)
+    : probing_(probing), by_place_(by_place), equal_(equal) {
   set_knob(object, "value_by_place", by_place);
+  if (!equal) return;
+  set_knob(object, "value_buckets", equal->buckets);
+  set_knob(object, "value_step", equal->step);
+  set_knob(object, "value_min", equal->min);
 }
 
 void Histograms::look() {
   for (const ProbePlace& place : probing_.places()) {
     keyed_ |= place.values.size() > 1;
-    signed_ |= !place.values.empty() && place.values[0].how == 'd';
+    signed_ |= !equal_ && !place.values.empty() && place.values[0].how == 'd';
   }
 }
 
@@ -35,7 +39,7 @@ void Histograms::show_all(Report& report, std::vector<std::pair<fetch_key, const
     if (keyed_) keys.emplace_back("values", value_cells(place->values, result, {of.text, sizeof of.text}, 1));
     if (signed_) keys.emplace_back("sign", Cell::borrowed(of.negative ? "negative" : "positive"));
     bool duration = place->values[0].how == 'l';
-    report.histogram(duration ? "latency" : place->values[0].name, duration ? "ns" : "", keys, *histogram);
+    report.histogram(duration ? "latency" : place->values[0].name, duration ? "ns" : "", keys, *histogram, equal_);
   }
 }
 

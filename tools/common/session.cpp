@@ -787,17 +787,29 @@ void Report::show_row(const Columns& columns, const void* row) {
   state_.rows++;
 }
 
-void Report::histogram(const std::string& name, const std::string& unit, Histogram::Key key,
-                       const kit_histogram& kept) {
-  Slots slots;
+namespace {
+
+// What a program kept as the largest value: of equal buckets so that it has the order of numbers with a sign.
+std::optional<std::uint64_t> largest(const kit_histogram& kept, const Slots& slots) {
+  if (!slots.count()) return {};
+  if (!slots.equal()) return std::max<std::uint64_t>(kept.max, slots.largest_first());
+  return kept.max == UINT64_MAX ? std::nullopt : std::optional(kept.max ^ std::uint64_t{1} << 63);
+}
+
+}  // namespace
+
+void Report::histogram(const std::string& name, const std::string& unit, Histogram::Key key, const kit_histogram& kept,
+                       const std::optional<EqualBuckets>& equal) {
+  Slots slots(equal);
   slots.add(kept);
-  histogram(
-      {.name = name,
-       .unit = unit,
-       .key = std::move(key),
-       .slots = slots,
-       .sum = kept.sum,
-       .max = slots.count() ? std::optional(std::max<std::uint64_t>(kept.max, slots.largest_first())) : std::nullopt});
+  auto max = largest(kept, slots);
+  bool known = !equal || max;
+  histogram({.name = name,
+             .unit = unit,
+             .key = std::move(key),
+             .slots = slots,
+             .sum = known ? std::optional(kept.sum) : std::nullopt,
+             .max = max});
 }
 
 void Report::histogram(const Histogram& histogram) {

@@ -40,10 +40,40 @@ std::uint64_t share_of(const Histogram& histogram, const Share& share) {
   return std::min(histogram.slots.percentile(share.fraction), histogram.max.value_or(UINT64_MAX));
 }
 
+// As a cell: of equal buckets it may have a sign, or not be known.
+Cell share_cell(const Histogram& histogram, const Share& share) {
+  if (!histogram.slots.count()) return Cell::unknown();
+  if (!histogram.slots.equal()) return Cell::count(share_of(histogram, share));
+  auto value = histogram.slots.equal_percentile(share.fraction);
+  auto most = histogram.max ? static_cast<std::int64_t>(*histogram.max) : INT64_MAX;
+  return value ? Cell::integer(std::min(*value, most)) : Cell::unknown();
+}
+
+// A sum or the largest value.
+Cell total_cell(const Histogram& histogram, std::optional<std::uint64_t> value) {
+  if (!value) return Cell::unknown();
+  return histogram.slots.equal() ? Cell::integer(static_cast<std::int64_t>(*value)) : Cell::count(*value);
+}
+
+// The bounds of a slot; of equal buckets the outermost have one only.
+struct Bounds {
+  std::string first, last;
+};
+Bounds bounds_of(const Slots& slots, unsigned slot, const std::string& none) {
+  if (!slots.equal()) return {cat(slot_first(slot)), cat(slot_last(slot))};
+  auto text = [&](std::optional<std::int64_t> bound) { return bound ? std::to_string(*bound) : none; };
+  return {text(slots.equal()->first(slot)), text(slots.equal()->last(slot))};
+}
+
 // A value of a histogram to three digits: "1.02us", "4K", "65.5us".
 std::string quantity(std::string_view unit, std::uint64_t value) {
   if (unit == "ns") return rounded_duration(value);
   return unit == "bytes" ? rounded_size(value) : cat(value);
+}
+std::string quantity(std::string_view unit, const Cell& cell) {
+  if (cell.kind == Kind::unknown) return "?";
+  if (cell.number < 0 && cell.kind == Kind::number) return std::to_string(cell.number);
+  return quantity(unit, static_cast<std::uint64_t>(cell.number));
 }
 
 template <typename Time>
@@ -211,7 +241,7 @@ class TextSink : public Sink {
       append_plain(keys, cell, [](std::uint64_t) {});
     }
     if (!keys.empty()) out += keys + '\n';
-    append_bars(out, histogram);
+    histogram.slots.equal() ? append_equal_bars(out, histogram) : append_bars(out, histogram);
     append_summary(out, histogram);
   }
 
@@ -275,21 +305,46 @@ class TextSink : public Sink {
       auto index = power - powers.begin();
       std::uint64_t low = index ? std::uint64_t{1} << (index - 1) : 0, high = index ? low * 2 : 1;
       std::string below = high ? quantity(histogram.unit, high) : "";
-      append_cell(out, cat('[', quantity(histogram.unit, low), ", ", below, ')'), 24, false);
-      append_cell(out, cat(*power), 10, true);
-      // A part of a step shows that there is something.
-      std::size_t length =
-          most ? static_cast<std::size_t>(static_cast<double>(*power) / static_cast<double>(most) * 40) : 0;
-      out += cat(*power ? " " : "", std::string(*power ? std::max<std::size_t>(length, 1) : 0, '@'), '\n');
+      append_bar(out, cat('[', quantity(histogram.unit, low), ", ", below, ')'), *power, most);
     }
+  }
+
+  // A bar for each bucket between the first and the last that have any.
+  static void append_equal_bars(std::string& out, const Histogram& histogram) {
+    const auto& counts = histogram.slots.counts();
+    const EqualBuckets& equal = *histogram.slots.equal();
+    auto any = [](std::uint64_t count) { return count > 0; };
+    auto first = std::find_if(counts.begin(), counts.end(), any);
+    auto last = std::find_if(counts.rbegin(), counts.rend(), any).base();
+    std::uint64_t most = *std::max_element(counts.begin(), counts.end());
+    append_cell(out, histogram.name, 24, false);
+    out += "     COUNT\n";
+    auto text = [&](std::optional<std::int64_t> bound) {
+      return bound ? quantity(histogram.unit, Cell::integer(*bound)) : "";
+    };
+    for (auto count = first; count < last; ++count) {
+      auto slot = static_cast<unsigned>(count - counts.begin());
+      auto low = equal.first(slot), high = equal.first(slot + 1);
+      if (slot > equal.buckets) high.reset();
+      append_bar(out, cat(low ? '[' : '(', text(low), ", ", text(high), ')'), *count, most);
+    }
+  }
+
+  // A part of a step shows that there is something.
+  static void append_bar(std::string& out, const std::string& range, std::uint64_t count, std::uint64_t most) {
+    append_cell(out, range, 24, false);
+    append_cell(out, cat(count), 10, true);
+    std::size_t length =
+        most ? static_cast<std::size_t>(static_cast<double>(count) / static_cast<double>(most) * 40) : 0;
+    out += cat(count ? " " : "", std::string(count ? std::max<std::size_t>(length, 1) : 0, '@'), '\n');
   }
 
   static void append_summary(std::string& out, const Histogram& histogram) {
     std::uint64_t count = histogram.slots.count();
     out += cat("count ", count);
     for (const Share& share : shares)
-      if (count) out += cat("  ", share.heading, ' ', quantity(histogram.unit, share_of(histogram, share)));
-    if (count && histogram.max) out += cat("  max ", quantity(histogram.unit, *histogram.max));
+      if (count) out += cat("  ", share.heading, ' ', quantity(histogram.unit, share_cell(histogram, share)));
+    if (count && histogram.max) out += cat("  max ", quantity(histogram.unit, total_cell(histogram, histogram.max)));
     out += '\n';
   }
 
@@ -354,15 +409,15 @@ class JsonSink : public Sink {
     for (const auto& [name, cell] : histogram.key) append_member(keys, name, cell);
     if (!keys.empty()) out += keys.substr(1);
     out += cat("},\"count\":", slots.count());
-    append_member(out, "sum", histogram.sum ? Cell::count(*histogram.sum) : Cell::unknown());
-    for (const Share& share : shares)
-      append_member(out, share.key, slots.count() ? Cell::count(share_of(histogram, share)) : Cell::unknown());
-    append_member(out, "max", histogram.max ? Cell::count(*histogram.max) : Cell::unknown());
+    append_member(out, "sum", total_cell(histogram, histogram.sum));
+    for (const Share& share : shares) append_member(out, share.key, share_cell(histogram, share));
+    append_member(out, "max", total_cell(histogram, histogram.max));
     out += ",\"buckets\":[";
     bool first = true;
     for (unsigned slot = 0; slot < slots.counts().size(); slot++) {
       if (!slots.counts()[slot]) continue;
-      out += cat(std::exchange(first, false) ? "" : ",", "{\"min\":", slot_first(slot), ",\"max\":", slot_last(slot),
+      Bounds bounds = bounds_of(slots, slot, "null");
+      out += cat(std::exchange(first, false) ? "" : ",", "{\"min\":", bounds.first, ",\"max\":", bounds.last,
                  ",\"count\":", slots.counts()[slot], '}');
     }
     out += "]}\n";
@@ -533,7 +588,8 @@ class CsvSink : public Sink {
         append_csv(line, field);
         line += ',';
       }
-      out_.text() += cat(line, slot_first(slot), ',', slot_last(slot), ',', histogram.slots.counts()[slot], "\r\n");
+      Bounds bounds = bounds_of(histogram.slots, slot, "");
+      out_.text() += cat(line, bounds.first, ',', bounds.last, ',', histogram.slots.counts()[slot], "\r\n");
     }
   }
 

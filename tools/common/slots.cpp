@@ -33,21 +33,40 @@ std::uint64_t Slots::largest_first() const {
   return 0;
 }
 
-std::uint64_t Slots::percentile(double fraction) const {
+Slots::Reached Slots::reach(double fraction) const {
   auto rank = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count())));
   if (rank == 0) rank = 1;
   std::uint64_t below = 0;
   for (unsigned slot = 0; slot < KIT_SLOTS; slot++) {
-    if (below + counts_[slot] < rank) {
-      below += counts_[slot];
-      continue;
-    }
-    double share = static_cast<double>(rank - below) / static_cast<double>(counts_[slot]);
-    // The widest slots are rounded up by a double, so the last value is the bound.
-    std::uint64_t size = slot_last(slot) - slot_first(slot);
-    return slot_first(slot) + std::min(size, static_cast<std::uint64_t>(static_cast<double>(size) * share));
+    if (below + counts_[slot] >= rank)
+      return {slot, static_cast<double>(rank - below) / static_cast<double>(counts_[slot])};
+    below += counts_[slot];
   }
-  return 0;
+  return {0, 0};
+}
+
+std::uint64_t Slots::percentile(double fraction) const {
+  auto [slot, through] = reach(fraction);
+  // The widest slots are rounded up by a double, so the last value is the bound.
+  std::uint64_t size = slot_last(slot) - slot_first(slot);
+  return slot_first(slot) + std::min(size, static_cast<std::uint64_t>(static_cast<double>(size) * through));
+}
+
+std::optional<std::int64_t> Slots::equal_percentile(double fraction) const {
+  auto [slot, through] = reach(fraction);
+  auto first = equal_->first(slot);
+  if (!first || !equal_->last(slot)) return {};
+  return *first + static_cast<std::int64_t>(static_cast<double>(equal_->step - 1) * through);
+}
+
+std::optional<std::int64_t> EqualBuckets::first(unsigned slot) const {
+  if (slot == 0) return {};
+  return min + static_cast<std::int64_t>((slot - 1) * step);
+}
+
+std::optional<std::int64_t> EqualBuckets::last(unsigned slot) const {
+  if (slot > buckets) return {};
+  return min + static_cast<std::int64_t>(slot * step) - 1;
 }
 
 }  // namespace kit
