@@ -79,6 +79,12 @@ $(B)/tests/trigger/hot: tests/trigger/hot.c $(B)/tests/trigger/libhot.so
 	$(call say,CC,$@)
 	$(Q)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^
 
+# Of these the calls of a library are looked at, too.
+$(B)/tests/trigger/nested $(B)/tests/trigger/leaps: $(B)/tests/trigger/%: tests/trigger/%.c tests/tests.mk
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -O2 -Wall -Wextra -pthread -o $@ $<
+
 $(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)

@@ -39,18 +39,6 @@ struct {
 
 LOST_COUNTER(value_unread);
 
-/* Its own copy's number, else what the kernel tells (7adfc6c9b315, 5.15). */
-static __always_inline __u64 fetch_cookie(void *ctx)
-{
-	__u64 cookie = own_cookie(), none = ~FETCH_COOKIE;
-
-	/* Not the number itself, which would be replaced here, too. */
-	barrier_var(none);
-	if (cookie == ~none && kernel_has_helper(get_attach_cookie))
-		return bpf_get_attach_cookie(ctx);
-	return cookie;
-}
-
 /* What could not be read; no value looks so but by chance of one in 2^64. */
 #define FETCH_UNREAD 0x6b69742d6e6f6e65
 

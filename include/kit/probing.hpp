@@ -16,8 +16,6 @@
 
 namespace kit {
 
-struct Attachment;
-
 // A place as rows tell of it.
 struct ProbePlace {
   std::string name;      // "uprobe:libc.so.6:strlen"
@@ -66,7 +64,6 @@ class Probing {
   struct State;
   AttachPlan prepare(bpf_object* object);
   void attach(bpf_object* object);
-  void add(bpf_object* object, const Attachment& one);
   void tell_left_out() const;
   void once(const char* kind);
   Session& session_;

@@ -109,9 +109,9 @@ inline const std::vector<Subject>& samples() {
 
 // Tools whose rows a trigger alone does not settle, or that trace nothing: their own tests tell all of them.
 inline const std::set<std::string>& without_subject() {
-  static const std::set<std::string> tools = {"biolatency", "count",     "funclatency", "hist",      "stackcount",
-                                              "inject",     "bitesize",  "disksnoop",   "doctor",    "probes",
-                                              "structof",   "symbolize", "taskswitch",  "vfslatency"};
+  static const std::set<std::string> tools = {"biolatency", "count",     "funclatency", "hist",       "stackcount",
+                                              "inject",     "bitesize",  "disksnoop",   "doctor",     "probes",
+                                              "structof",   "symbolize", "taskswitch",  "vfslatency", "fgraph"};
   return tools;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -36,6 +37,23 @@ struct LinkCreate {
 constexpr std::uint32_t attach_perf_event = 41, attach_kprobe_multi = 42, attach_uprobe_multi = 48;
 constexpr std::uint32_t multi_returns = 1;
 constexpr int not_supported = 524;  // ENOTSUPP, which the kernel lets out and no header names
+
+// Those of many uprobes from `begin` to `end`.
+Attachment part_of(const Attachment& many, std::size_t begin, std::size_t end) {
+  Attachment part = many;
+  auto cut = [&](auto& all) {
+    auto first = all.begin();
+    if (all.empty()) return;
+    all = std::remove_reference_t<decltype(all)>(first + static_cast<std::ptrdiff_t>(begin),
+                                                 first + static_cast<std::ptrdiff_t>(end));
+  };
+  cut(part.functions);
+  cut(part.offsets);
+  cut(part.semaphores);
+  cut(part.cookies);
+  part.shown = part.functions[0];
+  return part;
+}
 
 Fd make_link(const LinkCreate& link) {
   return Fd(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
@@ -147,6 +165,37 @@ void Attached::add(bpf_program* program, const Attachment& attachment) {
   if (attachment.threads) return add_threads(fd, attachment);
   if (attachment.cpus.empty()) add_event(fd, attachment, -1, -1);
   for (int cpu : attachment.cpus) add_event(fd, attachment, cpu, -1);
+}
+
+// If all are attached at once those that are refused are searched for by halves.
+void Attached::add_most(bpf_program* program, const Attachment& attachment, LeftOut& left_out) {
+  try {
+    add(program, attachment);
+    any_ = true;
+  } catch (const Failure& failure) {
+    if (!attachment.one_of_many || failure.code() != Exit::unsupported) throw;
+    if (std::size_t count = attachment.offsets.size(); count > 1) {
+      add_most(program, part_of(attachment, 0, count / 2), left_out);
+      add_most(program, part_of(attachment, count / 2, count), left_out);
+      return;
+    }
+    std::string name = attachment.shown.substr(attachment.shown.find(':') + 1), why = failure.what();
+    if (std::size_t at = why.find(attachment.shown); at != why.npos) why.erase(0, at + attachment.shown.size() + 2);
+    if (left_out.empty() || left_out.back().first != name) left_out.emplace_back(name, why);
+  }
+}
+
+std::string left_out_text(const LeftOut& left_out) {
+  constexpr std::size_t most_named = 8;
+  std::map<std::string, std::string> by_reason;
+  for (std::size_t i = 0; i < std::min(left_out.size(), most_named); i++) {
+    std::string& names = by_reason[left_out[i].second];
+    names += cat(names.empty() ? "" : " ", left_out[i].first);
+  }
+  std::string text;
+  for (const auto& [why, names] : by_reason) text += cat(text.empty() ? "" : "; ", names, ": ", why);
+  if (left_out.size() > most_named) text += cat("; and ", left_out.size() - most_named, " others");
+  return text;
 }
 
 void Attached::detach() {

@@ -43,10 +43,18 @@ struct Attachment {
   bool at_return = false;
 };
 
+// What of many cannot be probed, and why.
+using LeftOut = std::vector<std::pair<std::string, std::string>>;
+// As a line for people.
+std::string left_out_text(const LeftOut& left_out);
+
 // Attached programs; what is attached ends with it.
 class Attached {
  public:
   void add(bpf_program* program, const Attachment& attachment);
+  // Of many places (one_of_many) those that the kernel refuses are left out.
+  void add_most(bpf_program* program, const Attachment& attachment, LeftOut& left_out);
+  bool any() const { return any_; }  // is attached
   // Whether the kernel takes it, by trial; of what is costly to try, only whether anything of its kind is taken.
   static Verdict can_add(const Attachment& attachment);
   // Whether a program of the skeletons, by its name, is attached through a perf event.
@@ -67,11 +75,20 @@ class Attached {
   std::vector<Fd> programs_, links_;
   std::uint64_t missed_ = 0;  // by links that are no longer there
   std::set<const bpf_program*> used_;
+  bool any_ = false;
   std::vector<std::pair<std::uint64_t, int>> once_;
 };
 
 // Whether each of its places has a program of its own.
 bool needs_copies(std::string_view program);
+
+// Those that the kernel takes together made one (uprobe.multi).
+std::vector<Attachment> joined(std::vector<Attachment> alone);
+// uprobe's event, as format/retprobe and format/ref_ctr_offset say: config's bit 0, and from bit 32 on.
+perf_event_attr uprobe_event(const UserPlace& place);
+// "NAMESPACE::NAME" of a mangled name of C++, or of Rust's that look like those ("::h0123456789abcdef" behind); empty
+// if it is none.
+std::string plain_name(std::string_view mangled);
 
 bool has_kprobe_multi();
 bool has_uprobe_multi();
@@ -101,8 +118,8 @@ class PlaceFinder {
   FetchPlans plans;
   std::vector<ProbePlace> places;
   std::vector<Attachment> attachments;
-  std::vector<std::pair<std::string, std::uint64_t>> once;    // "begin" and "end", with their cookies
-  std::vector<std::pair<std::string, std::string>> left_out;  // what of a glob cannot be probed, and why
+  std::vector<std::pair<std::string, std::uint64_t>> once;  // "begin" and "end", with their cookies
+  LeftOut left_out;                                         // of globs
   bool spans = false;
 
  private:

@@ -17,10 +17,7 @@
 #include "returns.hpp"
 
 namespace kit {
-namespace {
 
-// "NAMESPACE::NAME" of a mangled name of C++, or of Rust's that look like those ("::h0123456789abcdef" behind); empty
-// if it is none.
 std::string plain_name(std::string_view mangled) {
   if (!mangled.starts_with("_Z")) return {};
   int status = 0;
@@ -37,6 +34,8 @@ std::string plain_name(std::string_view mangled) {
   if (name.size() > hash && name.substr(name.size() - hash, 3) == "::h") name.resize(name.size() - hash);
   return name;
 }
+
+namespace {
 
 struct UserFunction {
   ElfSymbol symbol;
@@ -97,15 +96,6 @@ std::uint32_t uprobe_type() {
   return static_cast<std::uint32_t>(std::atoi(read_line("/sys/bus/event_source/devices/uprobe/type").c_str()));
 }
 
-// uprobe's event, as format/retprobe and format/ref_ctr_offset say: config's bit 0, and from bit 32 on.
-perf_event_attr uprobe_event(const UserPlace& place) {
-  perf_event_attr event{};
-  event.type = uprobe_type();
-  event.config = (place.at_return ? 1 : 0) | place.semaphore << 32;
-  event.config2 = place.offset;
-  return event;
-}
-
 // Where a function's returns are probed. The kernel's own way, which changes the stack, is the last resort.
 void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force, UserSpot& user) {
   user.place.at_return = true;
@@ -116,7 +106,7 @@ void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force
   if (returns.unknown.empty()) {
     user.place.at_return = false;
     user.returns = returns.places;
-    if (returns.jumps)
+    if (!returns.jumps.empty())
       user.no_result = user.no_latency =
           "the function ends in a jump to another, and what that does is not known here; probe that one, or say "
           "--force-uretprobe if nothing unwinds through it";
@@ -217,6 +207,14 @@ DwarfFunctions& PlaceFinder::describe(const std::string& path) {
   return *found->second;
 }
 
+perf_event_attr uprobe_event(const UserPlace& place) {
+  perf_event_attr event{};
+  event.type = uprobe_type();
+  event.config = (place.at_return ? 1 : 0) | place.semaphore << 32;
+  event.config2 = place.offset;
+  return event;
+}
+
 void PlaceFinder::find_user(const Probe& probe, bool at_return) {
   auto [file, function] = split_target(probe, "FILE:FUNCTION, FILE:FUNCTION+OFFSET or FILE:0xADDRESS");
   std::size_t at = probe.target_at + file.size() + 1;
@@ -305,34 +303,39 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   }
 }
 
-void PlaceFinder::join_user(std::size_t first) {
+std::vector<Attachment> joined(std::vector<Attachment> alone) {
   // With a process the kernels before 6.10 ask for its first thread alone (46ba0e49b642).
   auto joins = [](const Attachment& one) { return one.program == "hit_probe" && !one.pid && !one.offset; };
-  if (attachments.size() - first < 2 || !has_uprobe_multi()) return;
-  std::vector<Attachment> alone(std::make_move_iterator(attachments.begin() + static_cast<std::ptrdiff_t>(first)),
-                                std::make_move_iterator(attachments.end()));
-  attachments.resize(first);
+  if (alone.size() < 2 || !has_uprobe_multi()) return alone;
+  std::vector<Attachment> all;
   for (Attachment& one : alone) {
     if (!joins(one)) {
-      attachments.push_back(std::move(one));
+      all.push_back(std::move(one));
       continue;
     }
     bool at_return = one.event.config & 1;
-    auto same = std::find_if(
-        attachments.begin() + static_cast<std::ptrdiff_t>(first), attachments.end(), [&](const Attachment& many) {
-          return many.program == "hit_uprobe_multi" && many.path == one.path && many.at_return == at_return;
-        });
-    if (same == attachments.end()) {
+    auto same = std::find_if(all.begin(), all.end(), [&](const Attachment& many) {
+      return many.program == "hit_uprobe_multi" && many.path == one.path && many.at_return == at_return;
+    });
+    if (same == all.end()) {
       Attachment many{.program = "hit_uprobe_multi", .shown = one.shown, .cookie = 0, .probe = one.probe};
       many.path = one.path;
       many.one_of_many = one.one_of_many;
       many.at_return = at_return;
-      same = attachments.insert(same, std::move(many));
+      same = all.insert(same, std::move(many));
     }
     same->functions.push_back(one.shown);
     same->offsets.push_back(one.event.config2);
     same->cookies.push_back(one.cookie);
   }
+  return all;
+}
+
+void PlaceFinder::join_user(std::size_t first) {
+  auto begin = std::make_move_iterator(attachments.begin() + static_cast<std::ptrdiff_t>(first));
+  std::vector<Attachment> all = joined({begin, std::make_move_iterator(attachments.end())});
+  attachments.resize(first);
+  std::move(all.begin(), all.end(), std::back_inserter(attachments));
 }
 
 // Of one that is chosen when programs start nobody may know which it is: among many, it is left out.

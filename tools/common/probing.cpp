@@ -15,24 +15,6 @@ namespace {
 
 constexpr std::size_t most_probes = 64;
 constexpr std::size_t most_explained = 20;
-constexpr std::size_t most_named = 8;  // of what is left out
-
-// Those of many uprobes from `begin` to `end`.
-Attachment part_of(const Attachment& many, std::size_t begin, std::size_t end) {
-  Attachment part = many;
-  auto cut = [&](auto& all) {
-    auto first = all.begin();
-    if (all.empty()) return;
-    all = std::remove_reference_t<decltype(all)>(first + static_cast<std::ptrdiff_t>(begin),
-                                                 first + static_cast<std::ptrdiff_t>(end));
-  };
-  cut(part.functions);
-  cut(part.offsets);
-  cut(part.semaphores);
-  cut(part.cookies);
-  part.shown = part.functions[0];
-  return part;
-}
 
 // A histogram is one of numbers, at each place of the probe.
 void check_first(const Probe& probe, std::span<const ProbePlace> places) {
@@ -49,7 +31,6 @@ struct Probing::State {
   PlaceFinder finder;
   Attached attached;
   bool live = false;
-  bool any = false;  // is attached
   std::uint32_t string = 0;
   bool apart = false;                                // strings have places of their own
   std::unique_ptr<blazesym::Symbolizer> symbolizer;  // once an address is to be named
@@ -207,7 +188,8 @@ void Probing::attach(bpf_object* object) {
   State& s = *state_;
   if (s.live) {
     s.finder.plans.fill(object);
-    for (const Attachment& one : s.finder.attachments) add(object, one);
+    for (const Attachment& one : s.finder.attachments)
+      s.attached.add_most(bpf_object__find_program_by_name(object, one.program.c_str()), one, s.finder.left_out);
     tell_left_out();
     session_.count_skips([this] { return state_->attached.skipped(); });
     once("begin");
@@ -236,40 +218,12 @@ void Probing::attach(bpf_object* object) {
   }
 }
 
-// Of many that a glob found, one that cannot be probed is left out; if all are attached at once it is searched for by
-// halves.
-void Probing::add(bpf_object* object, const Attachment& one) {
-  State& s = *state_;
-  try {
-    s.attached.add(bpf_object__find_program_by_name(object, one.program.c_str()), one);
-    s.any = true;
-  } catch (const Failure& failure) {
-    if (!one.one_of_many || failure.code() != Exit::unsupported) throw;
-    if (std::size_t count = one.offsets.size(); count > 1) {
-      add(object, part_of(one, 0, count / 2));
-      add(object, part_of(one, count / 2, count));
-      return;
-    }
-    std::string name = one.shown.substr(one.shown.find(':') + 1), why = failure.what();
-    if (std::size_t at = why.find(one.shown); at != why.npos) why.erase(0, at + one.shown.size() + 2);
-    auto& left_out = s.finder.left_out;
-    if (left_out.empty() || left_out.back().first != name) left_out.emplace_back(name, why);
-  }
-}
-
 void Probing::tell_left_out() const {
-  const auto& all = state_->finder.left_out;
+  const LeftOut& all = state_->finder.left_out;
   if (all.empty()) return;
-  if (!state_->any) throw Failure(Exit::unsupported, cat("cannot probe ", all.back().first, ": ", all.back().second));
-  std::map<std::string, std::string> by_reason;
-  for (std::size_t i = 0; i < std::min(all.size(), most_named); i++) {
-    std::string& names = by_reason[all[i].second];
-    names += cat(names.empty() ? "" : " ", all[i].first);
-  }
-  std::string text;
-  for (const auto& [why, names] : by_reason) text += cat(text.empty() ? "" : "; ", names, ": ", why);
-  if (all.size() > most_named) text += cat("; and ", all.size() - most_named, " others");
-  session_.say(cat("left out, ", all.size(), " of what matches: ", text));
+  if (!state_->attached.any())
+    throw Failure(Exit::unsupported, cat("cannot probe ", all.back().first, ": ", all.back().second));
+  session_.say(cat("left out, ", all.size(), " of what matches: ", left_out_text(all)));
 }
 
 void Probing::once(const char* kind) {

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A record for each call of chosen functions and for each return, told apart by where on the stack the call's return
+ * address is. Which call a return ends, and what lies beneath what, is the frontend's to find out: a call may end
+ * without a return (longjmp, an exception), and that shows only in what follows.
+ */
+#include "lib/copies.bpf.h"
+#include "lib/filter.bpf.h"
+#include "lib/span.bpf.h"
+#include "lib/stream.bpf.h"
+
+#include "fgraph.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool calls_of_program; /* of libraries, only what the program itself calls */
+const volatile __u32 most_depth; /* calls beneath each other that are shown; 0: all */
+
+/* Calls beneath each other that are known here, a power of two; what lies deeper is told of without. */
+#define TRACKED 128
+
+struct open_call {
+	__u64 frame;
+	__u64 function;
+};
+
+struct thread {
+	__u64 jumped; /* the frame of the last call that ended in a jump to another function; 0: none that is still to come */
+	__u32 number; /* of its records */
+	__u32 depth;
+	struct open_call open[TRACKED]; /* outermost first */
+};
+
+/* By the kernel's thread id, from a thread's first call to its end. */
+SPAN_MAP(threads, __u32, struct thread);
+
+static const struct thread no_thread;
+
+struct call {
+	__u64 cookie, frame, caller, address;
+};
+
+static __always_inline struct thread *thread_of(struct task_struct *task)
+{
+	__u32 tid = current_read(task, pid);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	if (thread)
+		return thread;
+	span_begin(threads, &tid, &no_thread);
+	return bpf_map_lookup_elem(&threads, &tid);
+}
+
+/* Whether an address is in the code of the program itself rather than in a library. */
+static __always_inline bool in_program(struct task_struct *task, __u64 address)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	return address >= BPF_CORE_READ(mm, start_code) && address < BPF_CORE_READ(mm, end_code);
+}
+
+/* Whether a call returns to the kernel's own place for returns that are probed, from where it goes on to the caller. */
+static __always_inline bool is_trampoline(struct task_struct *task, __u64 address)
+{
+	struct xol_area *area = BPF_CORE_READ(task, mm, uprobes_state.xol_area);
+
+	return area && BPF_CORE_READ(area, vaddr) == address;
+}
+
+static __always_inline struct open_call *open_at(struct thread *thread, __u32 depth)
+{
+	return &thread->open[(depth - 1) & (TRACKED - 1)];
+}
+
+/* Of the open calls those that lie deeper than this frame have ended, however they did. */
+static __always_inline void close_beneath(struct thread *thread, __u64 frame)
+{
+	__u32 depth = thread->depth;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < TRACKED && depth && open_at(thread, depth)->frame < frame; i++)
+		depth--;
+	thread->depth = depth;
+}
+
+static __always_inline bool is_top(struct thread *thread, __u64 frame)
+{
+	return thread->depth && open_at(thread, thread->depth)->frame == frame;
+}
+
+/*
+ * Whether a call that begins is to be told of. At the frame of the last one it was reached by a jump from there if both
+ * return to the same place of the kernel's; else that one has ended.
+ */
+static __always_inline bool enter_counts(struct task_struct *task, struct thread *thread, struct call *call)
+{
+	bool jumped = thread->jumped == call->frame;
+	struct open_call *open;
+
+	if (jumped)
+		thread->jumped = 0;
+	close_beneath(thread, call->frame);
+	if (is_top(thread, call->frame)) {
+		if (is_trampoline(task, call->caller)) {
+			call->caller = 0;
+			jumped = true;
+		} else {
+			close_beneath(thread, call->frame + 1);
+		}
+	}
+	if (calls_of_program && (call->cookie & FGRAPH_LIBRARY) && !jumped && !in_program(task, call->caller))
+		return false;
+	if (most_depth && thread->depth >= most_depth)
+		return false;
+	if (thread->depth >= TRACKED)
+		return true;
+	open = open_at(thread, ++thread->depth);
+	open->frame = call->frame;
+	open->function = (__u32)call->cookie;
+	return true;
+}
+
+/* Whether a call that ends was told of. The code of one function may lie in another's: then two seem to end. */
+static __always_inline bool end_counts(struct task_struct *task, struct thread *thread, struct call *call)
+{
+	close_beneath(thread, call->frame);
+	if (is_top(thread, call->frame)) {
+		if (open_at(thread, thread->depth)->function != (__u32)call->cookie)
+			return false;
+		thread->depth--;
+		return true;
+	}
+	if (thread->depth < TRACKED)
+		return false;
+	return !calls_of_program || !(call->cookie & FGRAPH_LIBRARY) || in_program(task, call->caller);
+}
+
+static __always_inline void tell(struct task_struct *task, struct thread *thread, __u32 kind, const struct call *call)
+{
+	struct fgraph_record *record;
+	struct filter_ids ids;
+
+	thread->number++;
+	record = stream_reserve(struct fgraph_record, kind, 0);
+	if (!record)
+		return;
+	ids = filter_ids_of_current(task);
+	record->pid = ids.pid;
+	record->tid = ids.tid;
+	record->number = thread->number;
+	record->function = call->cookie;
+	record->frame = call->frame;
+	record->caller = call->caller;
+	record->address = call->address;
+	current_comm(task, record->comm);
+	stream_submit(record);
+}
+
+/* Of a place that is not a call's beginning alone. */
+static __always_inline __u32 end_kind(__u64 cookie)
+{
+	return cookie & FGRAPH_AT_JUMP ? FGRAPH_JUMP : FGRAPH_RETURN;
+}
+
+static __always_inline struct call call_at(struct pt_regs *ctx, __u64 cookie)
+{
+	struct call call = { .cookie = cookie, .frame = PT_REGS_SP(ctx), .address = PT_REGS_IP(ctx) };
+
+#ifdef __TARGET_ARCH_arm64
+	call.caller = cookie & FGRAPH_POPPED ? call.address : PT_REGS_RET(ctx);
+#else
+	/* At a return that was popped the program is where it returned to. */
+	if (cookie & FGRAPH_POPPED) {
+		call.frame -= sizeof(__u64);
+		call.caller = call.address;
+	} else {
+		bpf_probe_read_user(&call.caller, sizeof(call.caller), (void *)call.frame);
+	}
+#endif
+	return call;
+}
+
+/* True if the call ends here, too. */
+static __always_inline bool on_enter(struct task_struct *task, struct call *call)
+{
+	struct thread *thread = thread_of(task);
+
+	if (!thread || !enter_counts(task, thread, call))
+		return false;
+	tell(task, thread, FGRAPH_ENTER, call);
+	return call->cookie & FGRAPH_AT_ONCE;
+}
+
+static __always_inline void on_return(struct task_struct *task, struct call *call)
+{
+	__u32 tid = current_read(task, pid);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!thread || !end_counts(task, thread, call))
+		return;
+	if (call->cookie & FGRAPH_AT_JUMP)
+		thread->jumped = call->frame;
+	tell(task, thread, end_kind(call->cookie), call);
+}
+
+static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie)
+{
+	struct task_struct *task = current_task();
+	struct call call;
+
+	if (!filter_current_task(task))
+		return 0;
+	call = call_at(ctx, cookie);
+	if ((cookie & FGRAPH_AT_RETURN) || on_enter(task, &call))
+		on_return(task, &call);
+	return 0;
+}
+
+SEC("?hit/probe")
+int hit_probe(struct pt_regs *ctx)
+{
+	return on_call(ctx, fetch_cookie(ctx));
+}
+
+SEC("?hit/uprobe_multi")
+int hit_uprobe_multi(struct pt_regs *ctx)
+{
+	return on_call(ctx, fetch_cookie(ctx));
+}
+
+/* The end of a thread's calls; whoever has made one was wanted. */
+static __always_inline int on_end(__u32 tid, __u32 kind)
+{
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+	struct call none = {};
+
+	if (!thread)
+		return 0;
+	tell(current_task(), thread, kind, &none);
+	bpf_map_delete_elem(&threads, &tid);
+	return 0;
+}
+
+SEC("?raw_tp/sched_process_exit")
+int BPF_PROG(exit_raw)
+{
+	return on_end(bpf_get_current_pid_tgid(), FGRAPH_EXIT);
+}
+
+/* A thread that is not its process's first takes over the first one's number. */
+SEC("?raw_tp/sched_process_exec")
+int BPF_PROG(exec_raw, struct task_struct *task, __u32 old_tid)
+{
+	return on_end(old_tid, FGRAPH_EXEC);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// fgraph: known calls of known functions, nested as they were made, whichever way they ended.
+#include <map>
+
+#include "harness.hpp"
+
+using live::Json;
+using live::Words;
+using live::operator+;
+
+namespace {
+
+live::Result graph(const Words& options, const std::string& trigger, const Words& arguments = {}) {
+  return live::trace("fgraph", options, live::trigger(trigger, arguments));
+}
+
+// As text shows them.
+std::vector<std::string> calls(const std::vector<Json>& rows) {
+  std::vector<std::string> all;
+  for (const Json& row : rows) all.push_back(row["call"]);
+  return all;
+}
+
+// Each thread's calls beneath each other, as the rows tell of them: a call that is none's, or one that ends and has not
+// begun, is an error.
+void check_nesting(const std::vector<Json>& rows) {
+  std::map<int, std::vector<std::string>> open;
+  for (const Json& row : rows) {
+    auto& own = open[row["tid"]];
+    INFO(row.dump());
+    if (row["event"] == "leave") {
+      REQUIRE(!own.empty());
+      CHECK(own.back() == row["function"]);
+      own.pop_back();
+    }
+    CHECK(own.size() == row["depth"]);
+    if (row["event"] == "enter") own.push_back(row["function"]);
+    bool timed = row["end"].is_null() || row["end"] == "exit" || row["end"] == "exec";
+    CHECK(row["duration_ns"].is_null() == (row["event"] == "enter" || !timed));
+  }
+  for (const auto& [tid, own] : open) CHECK(own.empty());
+}
+
+// Of what is wrong: one line, and what it must say.
+void refused(const Words& words, const std::string& says, int status = 64) {
+  live::Result result = live::run("fgraph", words);
+  INFO(Json(words).dump() << ": " << result.err);
+  CHECK(result.status == status);
+  CHECK(result.out.empty());
+  CHECK(live::count_lines(result.err) == 1);
+  CHECK(result.err.find(says) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a program's calls are nested as it makes them", "[each-kernel]") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "main,levels,write_line,fopen,fprintf,fclose"}, "nested");
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(result.lost() == 0);
+  std::vector<std::string> expected = {"main() {", "  fopen();"};
+  auto write = [&](const std::string& indent) {
+    expected.insert(expected.end(),
+                    {indent + "write_line() {", indent + "  fprintf();", indent + "} /* write_line */"});
+  };
+  for (int level = 0; level < 10; level++) {
+    std::string indent(2 + 2 * level, ' ');
+    expected.push_back(indent + "levels() {");
+    write(indent + "  ");
+  }
+  for (int level = 9; level >= 0; level--) {
+    std::string indent(2 + 2 * level, ' ');
+    write(indent + "  ");
+    expected.push_back(indent + "} /* levels */");
+  }
+  expected.insert(expected.end(), {"  fclose();", "} /* main */"});
+  CHECK(calls(result.rows()) == expected);
+  check_nesting(result.rows());
+}
+
+TEST_CASE("no call lies beneath one that longjmp has left", "[each-kernel]") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "leap,deeper,after"}, "leaps", {"longjmp"});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  std::vector<std::string> one = {"leap() {",
+                                  "  deeper() {",
+                                  "    deeper() {",
+                                  "      deeper(); /* cut */",
+                                  "    } /* deeper */ /* cut */",
+                                  "  } /* deeper */ /* cut */",
+                                  "  after();",
+                                  "} /* leap */"};
+  CHECK(calls(result.rows()) == one + one);
+  check_nesting(result.rows());
+}
+
+TEST_CASE("no call lies beneath one that an exception has left") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = folder.path() + "/throws";
+  std::ofstream(program + ".cpp") << R"(#include <stdexcept>
+__attribute__((noipa)) void after() { asm volatile(""); }
+__attribute__((noipa)) int deeper(int levels) {
+  if (levels == 0) throw std::runtime_error("thrown");
+  int beneath = levels > 100 ? 0 : deeper(levels - 1);
+  asm volatile("" : "+r"(beneath));
+  return beneath + 1;
+}
+__attribute__((noipa)) int catches() {
+  try { return deeper(2); } catch (const std::exception&) { after(); return 1; }
+}
+int main() { return catches() + catches() - 2; })";
+  if (test::run({"sh", "-c", "g++ -O1 -o " + program + " " + program + ".cpp"}).status != 0)
+    SKIP_CASE("no compiler here", "gcc");
+  live::Result result = live::trace("fgraph", {"--func", "main,catches,deeper,after"}, {program});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(result.end()["command"]["exit"] == 0);
+  std::vector<std::string> one = {"  catches() {",
+                                  "    deeper() {",
+                                  "      deeper() {",
+                                  "        deeper(); /* cut */",
+                                  "      } /* deeper */ /* cut */",
+                                  "    } /* deeper */ /* cut */",
+                                  "    after();",
+                                  "  } /* catches */"};
+  auto shown = calls(result.rows());
+  REQUIRE(shown.size() == 2 * one.size() + 2);
+  CHECK(std::vector(shown.begin() + 1, shown.end() - 1) == one + one);
+  check_nesting(result.rows());
+}
+
+TEST_CASE("a function that ends in a jump to another holds that one's call") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "first,second"}, "leaps", {"tail"});
+  INFO(result.out << result.err);
+  CHECK(calls(result.rows()) == std::vector<std::string>{"first() {", "  second();", "} /* first */"});
+  check_nesting(result.rows());
+}
+
+TEST_CASE("each thread's calls are its own") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "thread,work,after"}, "leaps", {"threads", "4", "100"});
+  CHECK(result.status == 0);
+  CHECK(result.lost() == 0);
+  check_nesting(result.rows());
+  std::map<int, int> works;
+  for (const Json& row : result.rows({{"function", "work"}, {"event", "leave"}})) works[row["tid"]]++;
+  CHECK(works.size() == 4);
+  for (const auto& [tid, count] : works) CHECK(count == 100);
+  CHECK(result.rows({{"function", "after"}, {"event", "call"}, {"depth", 2}}).size() == 1200);
+  CHECK(result.rows({{"function", "thread"}, {"event", "leave"}}).size() == 4);
+}
+
+TEST_CASE("children are followed, and a program that another one follows") {
+  NEEDS("root");
+  live::Result family = graph({"--func", "work,after"}, "leaps", {"fork"});
+  INFO(family.out << family.err);
+  std::set<int> processes;
+  for (const Json& row : family.rows({{"function", "work"}, {"event", "leave"}}))
+    processes.insert(row["pid"].get<int>());
+  CHECK(processes.size() == 2);
+  check_nesting(family.rows());
+
+  live::Result exec = graph({"--func", "become,first,second"}, "leaps", {"exec"});
+  INFO(exec.out << exec.err);
+  CHECK(calls(exec.rows()) ==
+        std::vector<std::string>{"become(); /* exec */", "first() {", "  second();", "} /* first */"});
+  check_nesting(exec.rows());
+}
+
+TEST_CASE("a call that does not end is marked, and so is one that ends with its thread") {
+  NEEDS("root");
+  live::Process process(live::trigger("leaps", {"never"}));
+  process.says();
+  Words functions = {"--func", "forever,after", "-p", process.number()};
+  live::Tool tool("fgraph", functions);
+  process.go();
+  REQUIRE(process.out().wait([](std::string_view text) { return text.find('y') != text.npos; }));
+  live::Result running = tool.stop();
+  INFO(running.out << running.err);
+  CHECK(calls(running.rows()) ==
+        std::vector<std::string>{"forever() {", "  after();", "} /* forever */ /* running */"});
+
+  live::Tool late("fgraph", functions);
+  CHECK(late.stop().row_lines() == 0);  // it began before
+
+  live::Result ended = graph({"--func", "main,exit", "--lib", "libc"}, "nested");
+  INFO(ended.out << ended.err);
+  CHECK(ended.rows({{"function", "exit"}, {"end", "exit"}}).size() == 1);
+  check_nesting(ended.rows());
+}
+
+TEST_CASE("depth and length choose what is shown") {
+  NEEDS("root");
+  Words functions = {"--func", "main,levels,write_line"};
+  live::Result shallow = graph(functions + Words{"--depth", "3"}, "nested");
+  INFO(shallow.out);
+  CHECK(shallow.rows({{"event", "leave"}}).size() == 2);  // main and the first level
+  CHECK(shallow.rows({{"event", "call"}}).size() == 3);   // its two lines and the second level
+  check_nesting(shallow.rows());
+  CHECK(graph(functions + Words{"--min", "1h"}, "nested").row_lines() == 0);
+  live::Result all = graph(functions + Words{"--min", "1ns"}, "nested");
+  CHECK(all.rows({{"event", "call"}}).size() == 20);
+  check_nesting(all.rows());
+}
+
+TEST_CASE("what is lost is counted, and what was open then is marked") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "thread,work,after", "--buffer", "4K"}, "leaps", {"threads", "4", "500"});
+  CHECK(result.status == 0);
+  std::uint64_t lost = result.end()["lost"]["ring_full"];
+  if (lost == 0) SKIP_CASE("the reader kept up with the smallest buffer");
+  CHECK(!result.rows({{"end", "lost"}}).empty());
+  std::uint64_t seen = 0;
+  for (const Json& row : result.rows({{"function", "after"}})) seen += row["event"] != "enter";
+  CHECK(seen < 6000);
+  check_nesting(result.rows());
+}
+
+TEST_CASE("a distribution's program has all its calls paired or marked") {
+  NEEDS("root");
+  live::Result result = live::trace("fgraph", {"--buffer", "64M"}, {"ls", "-l", "/usr"});
+  INFO(result.err);
+  CHECK(result.status == 0);
+  CHECK(result.end()["command"]["exit"] == 0);
+  CHECK(result.row_lines() > 100);
+  check_nesting(result.rows());
+}
+
+TEST_CASE("what cannot be meant is refused in one line") {
+  NEEDS("root");
+  std::string nested = test::trigger_path("nested");
+  refused({}, "-- COMMAND");
+  refused({"--func", "levles", "--", nested}, "did you mean levels?");
+  refused({"--lib", "libx", "--", nested}, "did you mean libc");
+  refused({"--depth", "65", "--", nested}, "64");
+  refused({"--min", "10", "--", nested}, "unit");
+  refused({"--", test::source_dir() + "/README.md"}, "README.md", 1);
+}
