@@ -3,70 +3,16 @@
 #include "fgraph.h"
 
 #include "fgraph.skel.h"
-#include "kit/calls.hpp"
+#include "kit/call_view.hpp"
 #include "kit/text.hpp"
 #include "kit/traced.hpp"
 
 namespace {
 
-using Record = fgraph_record;
-using kit::Cell;
-
 struct Knobs {
   kit::TracedWanted wanted;
   kit::Number depth{.value = 0, .most = FGRAPH_MOST_DEPTH};
-  kit::Duration min;
 };
-
-// Where a call begins, where it ends, or all of it if no other is shown within it.
-struct Row {
-  const kit::CallThread& thread;
-  const kit::Call& call;
-  const kit::TracedFunction& function;
-  std::size_t depth;
-  const char* event;
-
-  bool enters() const { return event[0] == 'e'; }
-  std::string text() const {
-    std::string indent(2 * depth, ' ');
-    if (enters()) return kit::cat(indent, function.name, "() {");
-    std::string_view end = kit::call_end_name(call.how);
-    std::string mark = end.empty() ? "" : kit::cat(" /* ", end, " */");
-    if (event == std::string_view("call")) return kit::cat(indent, function.name, "();", mark);
-    return kit::cat(indent, "} /* ", function.name, " */", mark);
-  }
-};
-
-kit::Table<Row> make_table() {
-  kit::Table<Row> table;
-  table
-      .column("TIME", "time", 12, "when that was",
-              [](const Row& r) { return Cell::time(r.enters() ? r.call.begin : r.call.end); })
-      .not_in_text()
-      .column("DURATION(us)", "duration_ns", -12, "from the call to its return; not known of calls that were cut",
-              [](const Row& r) {
-                if (r.enters()) return Cell::none();
-                return is_timed(r.call.how) ? Cell::duration(r.call.end - r.call.begin, kit::Unit::us)
-                                            : Cell::unknown();
-              })
-      .column("PID", "pid", -7, "the process", [](const Row& r) { return kit::to_cell(r.thread.pid); })
-      .not_in_text()
-      .column("TID", "tid", -7, "its thread", [](const Row& r) { return kit::to_cell(r.thread.tid); })
-      .column("COMM", "comm", 16, "the thread's name", [](const Row& r) { return Cell::borrowed(r.thread.comm); })
-      .column("EVENT", "event", 5, "enter, leave, or call: both, where nothing is shown within",
-              [](const Row& r) { return Cell::borrowed(r.event); })
-      .column("DEPTH", "depth", -5, "how many calls it is in", [](const Row& r) { return Cell::count(r.depth); })
-      .column("FUNCTION", "function", 24, "the function", [](const Row& r) { return Cell::borrowed(r.function.name); })
-      .column("MODULE", "module", 16, "its file", [](const Row& r) { return Cell::borrowed(r.function.module); })
-      .column("END", "end", 7, "how it ended if it did not return: jumped, exec, exit, cut, lost, running",
-              [](const Row& r) {
-                std::string_view end = r.enters() ? "" : kit::call_end_name(r.call.how);
-                return end.empty() ? Cell::none() : Cell::borrowed(end);
-              })
-      .not_in_text(6)
-      .column("CALL", "call", 0, "the same for people", [](const Row& r) { return Cell::owned(r.text()); });
-  return table;
-}
 
 void declare(kit::Options& options, Knobs& knobs) {
   auto globs = [](std::vector<std::string>& to) {
@@ -79,7 +25,6 @@ void declare(kit::Options& options, Knobs& knobs) {
       .add(0, "lib", "GLOB,...", "all functions of these libraries, too, whoever calls them",
            globs(knobs.wanted.libraries))
       .option(0, "depth", "N", knobs.depth, "only calls that lie in fewer than N others, 64 at most")
-      .option(0, "min", "DURATION", knobs.min, "only calls that took at least so long, like 10us")
       .flag(0, "force-uretprobe", knobs.wanted.force,
             "probe returns that may harm the program: of C++ that throws, and of Go")
       .details(
@@ -100,25 +45,29 @@ void declare(kit::Options& options, Knobs& knobs) {
           "were. Of cut, lost and running nobody knows the duration.")
       .example("fgraph -- ./hello", "a program from its first call to its last")
       .example("fgraph --func 'parse_*' --min 1ms -p 1234", "slow calls of some functions of a process")
+      .example("fgraph --report -- ./hello", "how often each function is called, and what it takes")
+      .example("fgraph --chrome trace.json --flame calls.svg -p 1234 -d 10", "files for viewers, of ten seconds")
       .example("fgraph --lib 'libz*' --depth 3 -- ./pack", "with all that a library does");
 }
 
-kit::CallEvent event_of(const Record& record) {
+kit::CallEvent event_of(const kit_head& head) {
+  const auto& record = kit::record_as<fgraph_record>(head);
   using Kind = kit::CallEvent::Kind;
   constexpr Kind kinds[] = {Kind::enter, Kind::leave, Kind::jump, Kind::exec, Kind::exit};
-  if (record.head.kind >= std::size(kinds)) throw kit::Failure(kit::Exit::failed, "the capture is damaged");
-  return {kinds[record.head.kind], record.head.time, record.pid,    record.tid,     record.number,
-          record.function,         record.frame,     record.caller, record.address, kit::comm_text(record.comm)};
+  if (head.kind >= std::size(kinds)) throw kit::Failure(kit::Exit::failed, "the capture is damaged");
+  return {kinds[head.kind], head.time,    record.pid,    record.tid,     record.number,
+          record.function,  record.frame, record.caller, record.address, kit::comm_text(record.comm)};
 }
 
 }  // namespace
 
 int tool(int argc, char** argv) {
   Knobs knobs;
-  auto table = make_table();
   kit::Options options(kit::Shape::stream, "fgraph", "Show which function calls which, and how long each takes.");
   declare(options, knobs);
-  kit::Session session(options.shows(table), argc, argv);
+  kit::CallView view(options);
+  kit::Session session(options.shows(view.table()), argc, argv);
+  view.begin(session);
   kit::TracedFunctions functions(session, knobs.wanted);
 
   kit::Skeleton<fgraph_bpf> bpf;
@@ -130,19 +79,5 @@ int tool(int argc, char** argv) {
   session.settle(bpf, plan);
   session.load(bpf);
   functions.attach(bpf.object());
-
-  auto show = [&](const kit::CallThread& thread, const kit::Call& call, std::size_t depth, const char* event) {
-    if (const auto* function = functions.function(call.function))
-      session.row(table, Row{thread, call, *function, depth, event});
-  };
-  kit::Calls calls([&](std::uint32_t number) { return functions.size(number); },
-                   [&](kit::CallThread& thread, const kit::Call& call) {
-                     if (!call.shown && call.end - call.begin < knobs.min.ns) return;
-                     for (std::size_t i = 0; i < thread.open.size(); i++)
-                       if (!std::exchange(thread.open[i].shown, true)) show(thread, thread.open[i], i, "enter");
-                     show(thread, call, thread.open.size(), call.shown ? "leave" : "call");
-                   });
-  return session.stream(
-      bpf, table, [&](const kit_head& head) { calls.take(event_of(kit::record_as<Record>(head))); },
-      [&] { calls.end(); });
+  return view.run(session, bpf, functions, event_of);
 }

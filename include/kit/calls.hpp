@@ -54,7 +54,9 @@ struct Call {
 // Calls of one way from a thread's first function, together. A call that was cut counts as far as it was seen.
 struct CallNode {
   std::uint32_t function = 0, parent = 0;
-  std::uint64_t calls = 0, cut = 0, total = 0, self = 0, longest = 0;
+  std::uint64_t calls = 0, cut = 0;                // `cut`: those that did not return
+  std::uint64_t total = 0, self = 0, longest = 0;  // ns
+  std::uint64_t spent = 0;                         // as the total, each call of a recursion by itself
   std::map<std::uint32_t, std::uint32_t> beneath;  // nodes, by their functions
 };
 class CallTree {

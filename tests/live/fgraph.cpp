@@ -207,6 +207,71 @@ TEST_CASE("depth and length choose what is shown") {
   check_nesting(all.rows());
 }
 
+TEST_CASE("sums tell how often each function was called, by name and by way") {
+  NEEDS("root");
+  Words functions = {"--func", "main,levels,write_line,fprintf"};
+  live::Result report = graph(functions + Words{"--report", "--sort", "name"}, "nested");
+  INFO(report.out << report.err);
+  const std::vector<std::pair<std::string, int>> made = {
+      {"fprintf", 20}, {"levels", 10}, {"main", 1}, {"write_line", 20}};
+  auto rows = report.rows();
+  REQUIRE(rows.size() == made.size());
+  for (std::size_t i = 0; i < made.size(); i++) {
+    INFO(rows[i].dump());
+    CHECK(rows[i]["function"] == made[i].first);
+    CHECK(rows[i]["calls"] == made[i].second);
+    CHECK(rows[i]["cut"] == 0);
+    CHECK(rows[i]["total_ns"] >= rows[i]["self_ns"]);
+    CHECK(rows[i]["max_ns"] >= rows[i]["average_ns"]);
+  }
+  // A recursion's time counts once; without what they call, all of them together took as long as main.
+  auto sum = [&](const char* key) {
+    std::uint64_t all = 0;
+    for (const Json& row : rows) all += row[key].get<std::uint64_t>();
+    return all;
+  };
+  CHECK(rows[2]["total_ns"] == sum("self_ns"));
+  CHECK(rows[1]["total_ns"] <= rows[2]["total_ns"]);
+  CHECK(graph(functions + Words{"--report", "--sort", "calls", "--top", "2"}, "nested").row_lines() == 2);
+
+  live::Result tree = graph(functions + Words{"--graph"}, "nested");
+  INFO(tree.out);
+  REQUIRE(tree.row_lines() == 31);  // main, and at each of ten levels the level, its lines, and what they call
+  CHECK(tree.row({{"function", "fprintf"}, {"depth", 12}})["calls"] == 2);
+  CHECK(tree.rows({{"function", "levels"}}).size() == 10);
+}
+
+TEST_CASE("pictures hold the calls as they were nested") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string folded = folder.path() + "/folded", chrome = folder.path() + "/chrome";
+  live::Result result = graph({"--func", "main,levels,write_line", "--report", "--folded", folded, "--chrome", chrome,
+                               "--speedscope", folder.path() + "/speedscope", "--firefox", folder.path() + "/firefox",
+                               "--perfetto", folder.path() + "/perfetto", "--flame", folder.path() + "/flame.svg"},
+                              "nested");
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  std::map<std::string, std::uint64_t> stacks;
+  std::ifstream lines(folded);
+  std::uint64_t sum = 0;
+  for (std::string line; std::getline(lines, line);) {
+    std::size_t end = line.rfind(' ');
+    sum += stacks[line.substr(0, end)] = std::stoull(line.substr(end + 1));
+  }
+  CHECK(stacks.size() == 21);
+  CHECK(sum == result.row({{"function", "main"}})["total_ns"]);
+  CHECK(stacks.contains("nested;main;levels;levels;write_line"));
+  Json trace = Json::parse(std::ifstream(chrome));
+  std::map<std::string, int> spans;
+  for (const Json& event : trace["traceEvents"])
+    if (event["ph"] == "B" || event["ph"] == "X") spans[event["name"]]++;
+  CHECK(spans["main"] == 1);
+  CHECK(spans["levels"] == 10);
+  CHECK(spans["write_line"] == 10);
+  for (const char* file : {"/speedscope", "/firefox", "/perfetto", "/flame.svg"})
+    CHECK(std::filesystem::file_size(folder.path() + file) > 500);
+}
+
 TEST_CASE("what is lost is counted, and what was open then is marked") {
   NEEDS("root");
   live::Result result = graph({"--func", "thread,work,after", "--buffer", "4K"}, "leaps", {"threads", "4", "500"});
@@ -237,6 +302,8 @@ TEST_CASE("what cannot be meant is refused in one line") {
   refused({"--func", "levles", "--", nested}, "did you mean levels?");
   refused({"--lib", "libx", "--", nested}, "did you mean libc");
   refused({"--depth", "65", "--", nested}, "64");
+  refused({"--report", "--sort", "slef", "--", nested}, "did you mean self?");
+  refused({"--report", "--graph", "--", nested}, "choose one");
   refused({"--min", "10", "--", nested}, "unit");
   refused({"--", test::source_dir() + "/README.md"}, "README.md", 1);
 }

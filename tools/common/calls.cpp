@@ -34,6 +34,7 @@ void CallTree::add(const Call& call) {
   node.calls++;
   node.cut += !is_timed(call.how);
   node.total += spent;
+  node.spent += spent;
   node.self += spent - std::min(spent, call.beneath);
   node.longest = std::max(node.longest, spent);
 }
@@ -45,6 +46,7 @@ void add_node(CallNode& to, const CallNode& from) {
   to.calls += from.calls;
   to.cut += from.cut;
   to.total += from.total;
+  to.spent += from.spent;
   to.self += from.self;
   to.longest = std::max(to.longest, from.longest);
 }
