@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool calls_of_program; /* of libraries, only what the program itself calls */
 const volatile __u32 most_depth; /* calls beneath each other that are shown; 0: all */
+const volatile __u32 kernel_depth; /* of the kernel's functions, beneath a system call; 0: wherever they are called */
 
 /* Calls beneath each other that are known here, a power of two; what lies deeper is told of without. */
 #define TRACKED 128
@@ -28,6 +29,8 @@ struct thread {
 	__u64 jumped; /* the frame of the last call that ended in a jump to another function; 0: none that is still to come */
 	__u32 number; /* of its records */
 	__u32 depth;
+	__u32 base; /* the depth within the system call that runs; 0: none does */
+	__u32 zero;
 	struct open_call open[TRACKED]; /* outermost first */
 };
 
@@ -39,6 +42,11 @@ static const struct thread no_thread;
 struct call {
 	__u64 cookie, frame, caller, address;
 };
+
+/* The kernel's stacks lie at higher addresses than programs', and yet beneath them. */
+#define ORDERED(address) ((address) ^ 1ULL << 63)
+
+#define KERNEL_STACK_SIZE 16384 /* on both architectures */
 
 static __always_inline struct thread *thread_of(struct task_struct *task)
 {
@@ -88,6 +96,17 @@ static __always_inline bool is_top(struct thread *thread, __u64 frame)
 	return thread->depth && open_at(thread, thread->depth)->frame == frame;
 }
 
+static __always_inline void open(struct thread *thread, const struct call *call)
+{
+	struct open_call *open;
+
+	if (thread->depth >= TRACKED)
+		return;
+	open = open_at(thread, ++thread->depth);
+	open->frame = call->frame;
+	open->function = (__u32)call->cookie;
+}
+
 /*
  * Whether a call that begins is to be told of. At the frame of the last one it was reached by a jump from there if both
  * return to the same place of the kernel's; else that one has ended.
@@ -95,7 +114,6 @@ static __always_inline bool is_top(struct thread *thread, __u64 frame)
 static __always_inline bool enter_counts(struct task_struct *task, struct thread *thread, struct call *call)
 {
 	bool jumped = thread->jumped == call->frame;
-	struct open_call *open;
 
 	if (jumped)
 		thread->jumped = 0;
@@ -112,11 +130,24 @@ static __always_inline bool enter_counts(struct task_struct *task, struct thread
 		return false;
 	if (most_depth && thread->depth >= most_depth)
 		return false;
-	if (thread->depth >= TRACKED)
-		return true;
-	open = open_at(thread, ++thread->depth);
-	open->frame = call->frame;
-	open->function = (__u32)call->cookie;
+	open(thread, call);
+	return true;
+}
+
+/* Whether a function of the kernel is to be told of: interrupts have stacks of their own, and their calls are nobody's. */
+static __always_inline bool kernel_counts(struct task_struct *task, struct thread *thread, struct call *call)
+{
+	__u64 stack = ORDERED((__u64)BPF_CORE_READ(task, stack)), limit = kernel_depth ? kernel_depth : most_depth;
+
+	if (call->frame < stack || call->frame >= stack + KERNEL_STACK_SIZE)
+		return false;
+	if (kernel_depth && !thread->base)
+		return false;
+	close_beneath(thread, call->frame);
+	/* At the frame of the last one it was reached by a jump from there: all of the kernel's functions return. */
+	if (thread->depth >= TRACKED || (limit && thread->depth >= thread->base + limit))
+		return false;
+	open(thread, call);
 	return true;
 }
 
@@ -130,7 +161,7 @@ static __always_inline bool end_counts(struct task_struct *task, struct thread *
 		thread->depth--;
 		return true;
 	}
-	if (thread->depth < TRACKED)
+	if (thread->depth < TRACKED || (call->cookie & FGRAPH_KERNEL))
 		return false;
 	return !calls_of_program || !(call->cookie & FGRAPH_LIBRARY) || in_program(task, call->caller);
 }
@@ -165,6 +196,7 @@ static __always_inline __u32 end_kind(__u64 cookie)
 static __always_inline struct call call_at(struct pt_regs *ctx, __u64 cookie)
 {
 	struct call call = { .cookie = cookie, .frame = PT_REGS_SP(ctx), .address = PT_REGS_IP(ctx) };
+	bool kernel = cookie & FGRAPH_KERNEL;
 
 #ifdef __TARGET_ARCH_arm64
 	call.caller = cookie & FGRAPH_POPPED ? call.address : PT_REGS_RET(ctx);
@@ -173,10 +205,13 @@ static __always_inline struct call call_at(struct pt_regs *ctx, __u64 cookie)
 	if (cookie & FGRAPH_POPPED) {
 		call.frame -= sizeof(__u64);
 		call.caller = call.address;
-	} else {
+	} else if (!kernel) {
 		bpf_probe_read_user(&call.caller, sizeof(call.caller), (void *)call.frame);
 	}
 #endif
+	if (kernel)
+		call.caller = call.address = 0;
+	call.frame = ORDERED(call.frame);
 	return call;
 }
 
@@ -185,7 +220,9 @@ static __always_inline bool on_enter(struct task_struct *task, struct call *call
 {
 	struct thread *thread = thread_of(task);
 
-	if (!thread || !enter_counts(task, thread, call))
+	if (!thread)
+		return false;
+	if (call->cookie & FGRAPH_KERNEL ? !kernel_counts(task, thread, call) : !enter_counts(task, thread, call))
 		return false;
 	tell(task, thread, FGRAPH_ENTER, call);
 	return call->cookie & FGRAPH_AT_ONCE;
@@ -226,6 +263,72 @@ SEC("?hit/uprobe_multi")
 int hit_uprobe_multi(struct pt_regs *ctx)
 {
 	return on_call(ctx, fetch_cookie(ctx));
+}
+
+SEC("?hit/kprobe_multi")
+int hit_kprobe_multi(struct pt_regs *ctx)
+{
+	return on_call(ctx, fetch_cookie(ctx));
+}
+
+/* The calls by which a program is led back from a probe of the kernel's way of returns (6.11), and from others (6.18). */
+static __always_inline bool is_probe(struct task_struct *task, long number)
+{
+#ifdef __TARGET_ARCH_x86
+	return (number == 335 || number == 336) && !current_is_compat(task);
+#else
+	return false;
+#endif
+}
+
+/* A system call is one of the thread's calls like the others; its frame is where its registers are kept. */
+static __always_inline int on_syscall(struct pt_regs *regs, long number)
+{
+	struct task_struct *task = current_task();
+	struct thread *thread;
+	struct call call = {};
+
+	if (is_probe(task, number) || !filter_current_task(task))
+		return 0;
+	thread = thread_of(task);
+	if (!thread)
+		return 0;
+	call.cookie = FGRAPH_FIRST_SYSCALL | (__u32)number | (current_is_compat(task) ? FGRAPH_COMPAT : 0);
+	call.frame = ORDERED((__u64)regs);
+	call.caller = PT_REGS_IP_CORE(regs);
+	close_beneath(thread, call.frame + 1);
+	if (thread->depth >= TRACKED)
+		return 0;
+	open(thread, &call);
+	thread->base = thread->depth;
+	tell(task, thread, FGRAPH_ENTER, &call);
+	return 0;
+}
+
+SEC("?raw_tp/sys_enter")
+int BPF_PROG(enter_syscall, struct pt_regs *regs, long number)
+{
+	return on_syscall(regs, number);
+}
+
+SEC("?raw_tp/sys_exit")
+int BPF_PROG(exit_syscall, struct pt_regs *regs)
+{
+	struct task_struct *task = current_task();
+	__u32 tid = current_read(task, pid);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+	struct call call = { .frame = ORDERED((__u64)regs) };
+
+	if (!thread || !thread->base)
+		return 0;
+	thread->base = 0;
+	close_beneath(thread, call.frame);
+	if (!is_top(thread, call.frame))
+		return 0;
+	call.cookie = open_at(thread, thread->depth)->function;
+	thread->depth--;
+	tell(task, thread, FGRAPH_RETURN, &call);
+	return 0;
 }
 
 /* The end of a thread's calls; whoever has made one was wanted. */

@@ -24,13 +24,20 @@ enum fgraph_kind {
 #define FGRAPH_LIBRARY	 (1ULL << 35)
 #define FGRAPH_AT_ONCE	 (1ULL << 36) /* its first instruction is its return, or with FGRAPH_AT_JUMP its jump, too */
 
+#define FGRAPH_KERNEL (1ULL << 37) /* a function of the kernel */
+
+/* Numbers of functions: those of programs from 0, then the kernel's, then the system calls by their own numbers. */
+#define FGRAPH_FIRST_KERNEL  0x40000000U
+#define FGRAPH_FIRST_SYSCALL 0x80000000U
+#define FGRAPH_COMPAT	     0x20000000U /* of a system call: one of the 32-bit ABI */
+
 struct fgraph_record {
 	struct kit_head head;
 	__u32 pid;
 	__u32 tid;
 	__u32 number; /* of the thread's records, from 1; one that is missing was lost */
 	__u32 function;
-	__u64 frame; /* where on the stack the call's return address is: lower, the deeper it is */
+	__u64 frame; /* where on the stack its return address is: lower, the deeper; the kernel's lie beneath all others */
 	__u64 caller; /* the return address; 0: it was reached by a jump from the open call of the same frame */
 	__u64 address; /* of the place itself */
 	char comm[KIT_COMM_SIZE];

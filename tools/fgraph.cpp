@@ -11,6 +11,7 @@ namespace {
 
 struct Knobs {
   kit::TracedWanted wanted;
+  kit::Number kernel_depth{.value = 0, .most = FGRAPH_MOST_DEPTH};
   kit::Number depth{.value = 0, .most = FGRAPH_MOST_DEPTH};
 };
 
@@ -24,6 +25,11 @@ void declare(kit::Options& options, Knobs& knobs) {
   options.add(0, "func", "GLOB,...", "only functions whose names match", globs(knobs.wanted.functions))
       .add(0, "lib", "GLOB,...", "all functions of these libraries, too, whoever calls them",
            globs(knobs.wanted.libraries))
+      .option('K', "kernel-depth", "N", knobs.kernel_depth,
+              "system calls, too, and beneath them the kernel's functions down to depth N")
+      .add(0, "kernel", "GLOB,...",
+           "these functions of the kernel, of all processes unless -p or -- COMMAND says whose",
+           globs(knobs.wanted.kernel))
       .option(0, "depth", "N", knobs.depth, "only calls that lie in fewer than N others, 64 at most")
       .flag(0, "force-uretprobe", knobs.wanted.force,
             "probe returns that may harm the program: of C++ that throws, and of Go")
@@ -44,6 +50,8 @@ void declare(kit::Options& options, Knobs& knobs) {
           "exception; exit and exec, with its thread or program; running, when the trace ended; lost, where records "
           "were. Of cut, lost and running nobody knows the duration.")
       .example("fgraph -- ./hello", "a program from its first call to its last")
+      .example("fgraph -K 5 -- ./hello", "with its system calls, and what the kernel does in them")
+      .example("fgraph --kernel 'vfs_*' --comm dd", "some functions of the kernel, of one kind of program")
       .example("fgraph --func 'parse_*' --min 1ms -p 1234", "slow calls of some functions of a process")
       .example("fgraph --report -- ./hello", "how often each function is called, and what it takes")
       .example("fgraph --chrome trace.json --flame calls.svg -p 1234 -d 10", "files for viewers, of ten seconds")
@@ -68,14 +76,17 @@ int tool(int argc, char** argv) {
   kit::CallView view(options);
   kit::Session session(options.shows(view.table()), argc, argv);
   view.begin(session);
+  knobs.wanted.calls = knobs.kernel_depth.value;
   kit::TracedFunctions functions(session, knobs.wanted);
 
   kit::Skeleton<fgraph_bpf> bpf;
   bpf->rodata->calls_of_program = knobs.wanted.libraries.empty();
   bpf->rodata->most_depth = knobs.depth.value;
+  bpf->rodata->kernel_depth = knobs.kernel_depth.value;
   kit::AttachPlan plan;
   functions.plan(plan, bpf.object());
   plan.event("ends of threads").way("raw", {bpf->progs.exit_raw, bpf->progs.exec_raw});
+  if (knobs.kernel_depth) plan.event("system calls").way("raw", {bpf->progs.enter_syscall, bpf->progs.exit_syscall});
   session.settle(bpf, plan);
   session.load(bpf);
   functions.attach(bpf.object());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Functions of a program and its libraries whose calls are followed: which they are, where each begins and returns.
+// Functions of a program and its libraries, and of the kernel, whose calls are followed: which they are, where each
+// begins and returns.
 //
 // Returns are probed where a function's instructions return or jump to another function, which changes nothing of the
 // program. Of a function where that cannot be told the kernel's own way is taken (a uretprobe), unless anything in the
 // process may unwind its stack, or return twice: then the function is left out, and named.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +28,9 @@ struct TracedFunction {
 // What a user asks for: globs of names, of libraries whose functions are followed whoever calls them.
 struct TracedWanted {
   std::vector<std::string> functions, libraries;
-  bool force = false;  // uretprobes even if something may unwind
+  bool force = false;               // uretprobes even if something may unwind
+  std::vector<std::string> kernel;  // globs of functions of the kernel
+  bool calls = false;  // system calls, and beneath them the kernel's functions, where it lets them be probed
 };
 
 class TracedFunctions {
@@ -40,9 +44,7 @@ class TracedFunctions {
   // After load.
   void attach(bpf_object* object);
   // nullptr in a damaged capture.
-  const TracedFunction* function(std::uint32_t number) const {
-    return number < functions_.size() ? &functions_[number] : nullptr;
-  }
+  const TracedFunction* function(std::uint32_t number) const;
   // Bytes of its code; 0: not known.
   std::uint64_t size(std::uint32_t number) const { return number < functions_.size() ? functions_[number].size : 0; }
 
@@ -50,7 +52,8 @@ class TracedFunctions {
   struct State;
   void read_kept(const std::string& text);
   Session& session_;
-  std::vector<TracedFunction> functions_;
+  std::vector<TracedFunction> functions_, kernel_;
+  mutable std::map<std::uint32_t, TracedFunction> calls_;  // system calls, as they are met
   std::unique_ptr<State> state_;
 };
 

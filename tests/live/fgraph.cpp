@@ -207,6 +207,28 @@ TEST_CASE("depth and length choose what is shown") {
   check_nesting(all.rows());
 }
 
+TEST_CASE("system calls lie in the functions that make them", "[each-kernel]") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "main,levels,fopen,fclose", "-K", "1"}, "nested");
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  check_nesting(result.rows());
+  std::set<std::string> within;
+  std::vector<std::string> around;
+  for (const Json& row : result.rows()) {
+    around.resize(row["depth"].get<std::size_t>());
+    std::string all;
+    for (const std::string& one : around) all += one + ";";
+    within.insert(all + row["function"].get<std::string>());
+    around.push_back(row["function"]);
+  }
+  CHECK(within.contains("main;fopen;openat"));
+  CHECK(within.contains("main;fclose;write"));
+  CHECK(within.contains("main;fclose;close"));
+  for (const std::string& one : within) CHECK(one.find("uretprobe") == one.npos);
+  CHECK(result.rows({{"function", "exit_group"}, {"end", "exit"}}).size() == 1);
+}
+
 TEST_CASE("sums tell how often each function was called, by name and by way") {
   NEEDS("root");
   Words functions = {"--func", "main,levels,write_line,fprintf"};

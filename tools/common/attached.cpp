@@ -174,7 +174,7 @@ void Attached::add_most(bpf_program* program, const Attachment& attachment, Left
     any_ = true;
   } catch (const Failure& failure) {
     if (!attachment.one_of_many || failure.code() != Exit::unsupported) throw;
-    if (std::size_t count = attachment.offsets.size(); count > 1) {
+    if (std::size_t count = attachment.functions.size(); count > 1) {
       add_most(program, part_of(attachment, 0, count / 2), left_out);
       add_most(program, part_of(attachment, count / 2, count), left_out);
       return;

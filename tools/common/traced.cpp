@@ -11,12 +11,14 @@
 #include "command.hpp"
 #include "fgraph.h"
 #include "kit/ifunc.hpp"
+#include "kit/names.hpp"
 #include "kit/probes.hpp"
 #include "kit/text.hpp"
 #include "kit/uprobe.hpp"
 #include "loader.hpp"
 #include "places.hpp"
 #include "returns.hpp"
+#include "traced_kernel.hpp"
 
 namespace kit {
 namespace {
@@ -112,6 +114,7 @@ struct TracedFunctions::State {
   void find_libraries();
   void add(const Elf& elf, const ElfSymbol& symbol, std::uint64_t flags);
   void probe(const Elf& elf, std::uint64_t offset, std::uint64_t cookie, bool at_return);
+  void find_kernel();
   void check_count() const;
   [[noreturn]] void refuse() const;
 
@@ -123,6 +126,9 @@ struct TracedFunctions::State {
   std::set<std::pair<const Elf*, std::uint64_t>> known;  // by their places
   std::vector<TracedFunction> functions;
   std::vector<Attachment> attachments;
+  std::vector<std::string> kernel;             // functions of its own
+  std::vector<Attachment> kernel_attachments;  // with kprobe.multi, all at once
+  std::string lacks;                           // why the kernel's own are not seen beneath system calls
   LeftOut left_out;
   Attached attached;
 };
@@ -134,6 +140,24 @@ void TracedFunctions::State::find() {
   find_called();
   find_libraries();
   if (functions.empty()) refuse();
+}
+
+// Beneath system calls they are seen where the kernel lets them be probed, all at once.
+void TracedFunctions::State::find_kernel() {
+  if (!wanted.calls && wanted.kernel.empty()) return;
+  if (wanted.calls && wanted.kernel.empty() && !has_kprobe_multi()) {
+    lacks = "this kernel does not let its functions be probed at once (kprobe.multi): only system calls are shown";
+    return;
+  }
+  try {
+    kernel = traced_kernel_functions(wanted.kernel);
+    kernel_attachments =
+        kit::kernel_attachments(kernel, FGRAPH_FIRST_KERNEL, FGRAPH_KERNEL, FGRAPH_AT_RETURN | FGRAPH_POPPED);
+  } catch (const Failure& failure) {
+    if (!wanted.calls || failure.code() != Exit::unsupported) throw;
+    kernel.clear();
+    lacks = cat(failure.what(), ": only system calls are shown");
+  }
 }
 
 void TracedFunctions::State::find_own() {
@@ -267,8 +291,10 @@ TracedFunctions::TracedFunctions(Session& session, const TracedWanted& wanted)
   const Settings& settings = session.settings();
   if (session.replaying()) return;
   bool named = !settings.command.empty() || settings.pids.size() == 1;
-  if (named) state_->find();
-  if (named || settings.explain) return;
+  state_->find_kernel();
+  // Of the kernel's functions alone, nothing else is shown.
+  if (named && (wanted.kernel.empty() || wanted.calls || !wanted.functions.empty())) state_->find();
+  if (named || settings.explain || !wanted.kernel.empty()) return;
   throw Failure(Exit::usage, settings.pids.empty() ? "name a program: -- COMMAND, or a process: -p PID"
                                                    : "-p: only one process at a time can be followed");
 }
@@ -291,7 +317,15 @@ void TracedFunctions::plan(AttachPlan& plan, bpf_object* object) {
     return made;
   };
   if (!has_uprobe_multi()) state_->check_count();
-  plan.event("calls").way("uprobe_multi", {part("hit_uprobe_multi")}).way("uprobe", {part("hit_probe")});
+  if (!state_->attachments.empty() || session_.settings().explain)
+    plan.event("calls").way("uprobe_multi", {part("hit_uprobe_multi")}).way("uprobe", {part("hit_probe")});
+  if (!state_->kernel_attachments.empty()) {
+    const std::string& name = state_->kernel_attachments[0].program;
+    Part made(bpf_object__find_program_by_name(object, name.c_str()),
+              cat("placed/", state_->kernel.size(), " functions of the kernel"));
+    made.hook.trial = [] { return Verdict{.yes = true, .denied = false, .lacks = {}, .why = {}, .target = {}}; };
+    plan.event("the kernel's calls").way(name.substr(4), {made});
+  }
   if (!has_cookies() && !state_->attachments.empty())
     set_first_copy(bpf_object__find_program_by_name(object, "hit_probe"), {.cookie = state_->attachments[0].cookie});
 }
@@ -304,6 +338,8 @@ void TracedFunctions::attach(bpf_object* object) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
+    if (!s.lacks.empty()) session_.say(s.lacks);
+    for (Attachment& one : s.kernel_attachments) s.attachments.push_back(std::move(one));
     for (const Attachment& one : s.attachments)
       s.attached.add_most(bpf_object__find_program_by_name(object, one.program.c_str()), one, s.left_out);
     if (!s.left_out.empty())
@@ -314,13 +350,27 @@ void TracedFunctions::attach(bpf_object* object) {
   read_kept(session_.kept("functions", [&] {
     std::string all;
     for (const TracedFunction& one : s.functions) all += cat(one.name, '\t', one.module, '\t', one.size, '\n');
+    for (const std::string& name : s.kernel) all += cat(name, '\n');
     return all;
   }));
+}
+
+const TracedFunction* TracedFunctions::function(std::uint32_t number) const {
+  if (number < FGRAPH_FIRST_KERNEL) return number < functions_.size() ? &functions_[number] : nullptr;
+  if (number < FGRAPH_FIRST_SYSCALL) {
+    number -= FGRAPH_FIRST_KERNEL;
+    return number < kernel_.size() ? &kernel_[number] : nullptr;
+  }
+  auto [found, fresh] = calls_.try_emplace(number);
+  int call = static_cast<int>(number & ~(FGRAPH_FIRST_SYSCALL | FGRAPH_COMPAT));
+  if (fresh) found->second = {syscall_name(session_.arch(), call, number & FGRAPH_COMPAT), "kernel", 0};
+  return &found->second;
 }
 
 void TracedFunctions::read_kept(const std::string& text) {
   for (std::string_view line : split(text, '\n')) {
     auto words = split(line, '\t');
+    if (words.size() == 1 && !line.empty()) kernel_.push_back({std::string(line), "kernel", 0});
     if (words.size() != 3) continue;
     functions_.push_back({std::string(words[0]), std::string(words[1]), parse_number(words[2]).value_or(0)});
   }

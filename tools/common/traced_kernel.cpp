@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "traced_kernel.hpp"
+
+#include <algorithm>
+
+#include "kit/kernel.hpp"
+#include "kit/text.hpp"
+
+namespace kit {
+namespace {
+
+// Where the kernel attaches one by one, each takes some milliseconds and detaching as many.
+constexpr std::size_t most_one_by_one = 200;
+
+// What the tracing calls itself, and what runs so often that nothing else could be seen.
+bool is_everywhere(std::string_view name) {
+  constexpr std::string_view parts[] = {"bpf",        "rcu",        "lock",  "trace",   "ftrace",    "probe",
+                                        "irq",        "preempt",    "perf_", "nmi",     "sched_",    "ktime",
+                                        "clock",      "tick",       "timer", "cpu",     "migrate",   "stack",
+                                        "__get_user", "__put_user", "entry", "ringbuf", "copy_from_"};
+  return std::any_of(std::begin(parts), std::end(parts),
+                     [&](std::string_view part) { return name.find(part) != name.npos; });
+}
+
+// The system calls' own functions: the calls are seen as such.
+bool is_call(std::string_view name) {
+  for (const char* prefix : {"__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_", "x64_sys_call"})
+    if (name.starts_with(prefix)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::string> traced_kernel_functions(const std::vector<std::string>& globs) {
+  std::vector<std::string> all;
+  if (globs.empty()) {
+    all = traceable_functions("*");
+    std::erase_if(all, [](const std::string& name) { return is_everywhere(name) || is_call(name); });
+    return all;
+  }
+  for (const std::string& glob : globs) {
+    auto found = traceable_functions(glob);
+    if (found.empty()) {
+      auto near = traceable_functions(cat(glob.substr(0, 3), "*"));
+      throw Failure(Exit::usage, cat("--kernel ", glob, ": this kernel has no such function that can be probed",
+                                     suggestion(glob, near)));
+    }
+    all.insert(all.end(), found.begin(), found.end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+std::vector<Attachment> kernel_attachments(const std::vector<std::string>& functions, std::uint64_t first,
+                                           std::uint64_t flags, std::uint64_t at_return) {
+  std::vector<Attachment> all;
+  bool multi = has_kprobe_multi();
+  std::string type = multi ? "" : read_line("/sys/bus/event_source/devices/kprobe/type");
+  if (!multi && type.empty())
+    throw Failure(Exit::unsupported, "this kernel lets none of its functions be probed (no kprobes)");
+  if (!multi && functions.size() > most_one_by_one)
+    throw Failure(Exit::unsupported, cat(functions.size(),
+                                         " functions of the kernel match, and this kernel attaches one "
+                                         "by one (it has no kprobe.multi): ",
+                                         most_one_by_one, " are the limit"));
+  for (bool returns : {true, false}) {
+    Attachment one{.program = multi ? "hit_kprobe_multi" : "hit_probe", .shown = {}, .cookie = 0, .probe = nullptr};
+    one.one_of_many = true;
+    one.at_return = returns;
+    one.event.type = static_cast<std::uint32_t>(parse_number(type).value_or(0));
+    one.event.config = returns;
+    for (std::size_t i = 0; i < functions.size(); i++) {
+      std::uint64_t cookie = (first + i) | flags | (returns ? at_return : 0);
+      one.shown = cat("kernel:", functions[i]);
+      if (multi) {
+        one.functions.push_back(functions[i]);
+        one.cookies.push_back(cookie);
+        continue;
+      }
+      one.path = functions[i];
+      one.cookie = cookie;
+      all.push_back(one);
+    }
+    if (multi) all.push_back(std::move(one));
+  }
+  return all;
+}
+
+}  // namespace kit
