@@ -229,6 +229,42 @@ TEST_CASE("system calls lie in the functions that make them", "[each-kernel]") {
   CHECK(result.rows({{"function", "exit_group"}, {"end", "exit"}}).size() == 1);
 }
 
+TEST_CASE("the kernel's functions lie beneath system calls as a stack has them", "[kprobe]") {
+  NEEDS("root");
+  live::Result result = graph({"--func", "fopen", "-K", "8"}, "nested");
+  INFO(result.err);
+  CHECK(result.status == 0);
+  if (result.err.find("only system calls") != std::string::npos) SKIP_CASE("this kernel has no kprobe.multi", "kprobe");
+  check_nesting(result.rows());
+  std::vector<std::string> around, chain;
+  for (const Json& row : result.rows()) {
+    around.resize(row["depth"].get<std::size_t>());
+    around.push_back(row["function"]);
+    if (row["function"] == "path_openat" && around.front() == "fopen") chain = around;
+  }
+  INFO(Json(chain).dump());
+  REQUIRE(chain.size() > 3);
+  CHECK(chain[1] == "openat");
+  live::Result stacks = live::trace("stackcount", {"kprobe:path_openat", "-K"}, live::trigger("nested"));
+  INFO(stacks.out << stacks.err);
+  REQUIRE(stacks.row_lines() > 0);
+  auto at = chain.rbegin();  // innermost first, as a stack
+  for (const Json& frame : stacks.rows()[0]["stack"])
+    if (at != chain.rend() && frame["name"] == *at) ++at;
+  CHECK(chain.rend() - at == 2);  // all but the library's and the system call, which are no functions of the kernel
+}
+
+TEST_CASE("chosen functions of the kernel are shown without a program", "[kprobe]") {
+  NEEDS("root");
+  NEEDS("kprobe");
+  live::Result result = live::trace("fgraph", {"--kernel", "vfs_writ[e],ksys_write"}, {"sh", "-c", "echo x; echo y"});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(result.rows({{"function", "ksys_write"}, {"event", "leave"}, {"comm", "sh"}}).size() == 2);
+  CHECK(result.rows({{"function", "vfs_write"}, {"event", "call"}, {"depth", 1}}).size() == 2);
+  check_nesting(result.rows());
+}
+
 TEST_CASE("sums tell how often each function was called, by name and by way") {
   NEEDS("root");
   Words functions = {"--func", "main,levels,write_line,fprintf"};

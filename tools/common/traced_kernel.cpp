@@ -14,10 +14,11 @@ constexpr std::size_t most_one_by_one = 200;
 
 // What the tracing calls itself, and what runs so often that nothing else could be seen.
 bool is_everywhere(std::string_view name) {
-  constexpr std::string_view parts[] = {"bpf",        "rcu",        "lock",  "trace",   "ftrace",    "probe",
-                                        "irq",        "preempt",    "perf_", "nmi",     "sched_",    "ktime",
-                                        "clock",      "tick",       "timer", "cpu",     "migrate",   "stack",
-                                        "__get_user", "__put_user", "entry", "ringbuf", "copy_from_"};
+  constexpr std::string_view parts[] = {
+      "bpf",   "htab",    "lookup_nulls", "map_lookup", "map_update", "ringbuf",    "trace",      "probe",
+      "rcu",   "lock",    "irq",          "preempt",    "perf_",      "nmi",        "sched_",     "ktime",
+      "clock", "tick",    "timer",        "cpu",        "migrate",    "stack",      "__get_user", "__put_user",
+      "entry", "exit_to", "syscall_",     "static_key", "cond_resch", "copy_from_", "memcg_",     "mem_alloc"};
   return std::any_of(std::begin(parts), std::end(parts),
                      [&](std::string_view part) { return name.find(part) != name.npos; });
 }
