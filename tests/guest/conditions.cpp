@@ -155,6 +155,36 @@ TEST_CASE("a processor that goes and comes while a tool runs is seen again") {
   CHECK(result.lost() == 0);
 }
 
+TEST_CASE("a processor that comes while profile runs is sampled from then on, and again after it was gone") {
+  auto busy = [] {
+    on_second_cpu();
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  REQUIRE(set(second_cpu, "0"));
+  live::Tool tool("profile", {"-F", "49"});
+  std::vector<int> pids;
+  for (int times = 0; times < 2; times++) {
+    REQUIRE(set(second_cpu, "1"));
+    Process process(live::trigger("calls", {"getppid", "1"}), {.inside = busy});
+    pids.push_back(process.pid());
+    CHECK(process.wait() == 0);
+    REQUIRE(set(second_cpu, "0"));
+  }
+  REQUIRE(set(second_cpu, "1"));
+  Result result = tool.stop();
+  INFO(result.err);
+  CHECK(result.status == 0);
+  // It is looked for once a second; the process ran for four, there alone.
+  for (int pid : pids) {
+    std::size_t samples = 0;
+    for (const Json& row : result.rows({{"pid", pid}})) samples += row["count"].get<std::size_t>();
+    CHECK(samples > 49);
+    CHECK(samples < 49 * 5);
+  }
+}
+
 TEST_CASE("with cgroups of version 1 alone --cgroup works, or says so") {
   REQUIRE(mounted("cgroup2"));
   Result result = live::trace("opensnoop", {"--cgroup", "/sys/fs/cgroup"}, live::trigger("opens", {"5", "/dev/null"}),
