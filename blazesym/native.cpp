@@ -9,6 +9,8 @@
 #include <charconv>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "backend.hpp"
 #include "demangle.hpp"
@@ -89,7 +91,10 @@ struct SeenProcess {
   std::vector<MappedRange> ranges;
   std::vector<JitFunction> jit;
   Reason wrong = Reason::none;
+  bool ended = false;  // when forget() was called the last time
 };
+
+constexpr std::size_t most_files = 512;  // that are kept open, when no process has them mapped
 
 class Native : public Symbolizer {
  public:
@@ -191,7 +196,38 @@ class Native : public Symbolizer {
     return answers;
   }
 
+  void forget() override {
+    forget_ended();
+    if (files_.size() > most_files) forget_files();
+    if (memory() <= settings_.memory) return;
+    for (auto& [key, file] : files_) file.index.reset();
+    for (auto& [key, file] : vdsos_) file.index.reset();
+    texts_.clear();
+  }
+
+  std::size_t memory() const override {
+    std::size_t sum = texts_.memory();
+    for (const auto& [key, file] : files_) sum += file.index ? file.index->memory() : 0;
+    for (const auto& [key, file] : vdsos_) sum += file.index ? file.index->memory() : 0;
+    return sum;
+  }
+
  private:
+  // What was counted of a process before it ended may be asked of once more.
+  void forget_ended() {
+    for (auto at = processes_.begin(); at != processes_.end();) {
+      bool ended = access(("/proc/" + std::to_string(at->first)).c_str(), F_OK) != 0;
+      at = std::exchange(at->second.ended, ended) && ended ? processes_.erase(at) : std::next(at);
+    }
+  }
+
+  void forget_files() {
+    std::unordered_set<const LoadedFile*> mapped;
+    for (const auto& [pid, process] : processes_)
+      for (const MappedRange& range : process.ranges) mapped.insert(range.file);
+    std::erase_if(files_, [&](const auto& file) { return !mapped.contains(&file.second); });
+  }
+
   const Module* kernel_module(std::string_view name) {
     auto [found, fresh] = kernel_modules_.try_emplace(std::string(name));
     if (fresh) {
@@ -388,7 +424,7 @@ class Native : public Symbolizer {
   // Drops what was longest unused, but for the one in use, until the rest fits.
   void trim(const LoadedFile* in_use) {
     for (;;) {
-      std::size_t sum = 0;
+      std::size_t sum = texts_.memory();
       LoadedFile* oldest = nullptr;
       auto look = [&](LoadedFile& file) {
         if (!file.index) return;

@@ -33,7 +33,7 @@ const char* reason_text(Reason reason);
 
 enum class ModuleKind : std::uint8_t { kernel, kernel_module, bpf, file, vdso, jit };
 
-// Where an address lies. Kept as long as the symbolizer.
+// Where an address lies. Kept until Symbolizer::forget().
 struct Module {
   ModuleKind kind = ModuleKind::file;
   std::string path;          // "[kernel]", "[module]", "[bpf]", "[vdso]", or a path as the process has it
@@ -41,7 +41,7 @@ struct Module {
   std::uint64_t number = 0;  // of its own, from 1
 };
 
-// Text lives as long as the symbolizer.
+// Text lives until Symbolizer::forget().
 struct Frame {
   std::string_view name;     // demangled; empty: none
   std::uint64_t offset = 0;  // from the function's beginning; of an inlined one always 0
@@ -59,7 +59,7 @@ struct Symbol {
 };
 
 struct Settings {
-  std::size_t memory = std::size_t{256} << 20;  // bytes for indexes
+  std::size_t memory = std::size_t{256} << 20;  // bytes for indexes and texts
   bool lines = true;                            // inlined functions and source lines, where there is DWARF
   std::string backend;                          // empty: the best there is
   std::vector<std::string> debug_directories = {"/usr/lib/debug"};
@@ -77,6 +77,11 @@ class Symbolizer {
   // Reads a process's mappings and opens what is mapped, so that it keeps its names when it ends. Again when it may
   // have loaded more.
   virtual void see(std::uint32_t pid) = 0;
+  // The answers so far are no longer used: lets go of processes that had ended when this was called the last time, of
+  // files when there are many that no process has mapped, and of texts where these, which go together, are too many.
+  virtual void forget() = 0;
+  // Bytes of indexes and texts that are kept.
+  virtual std::size_t memory() const = 0;
 };
 
 // The backends that this build has, best first.

@@ -58,8 +58,10 @@ class Stacks {
   static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
 
   void make_room(bpf_object* object) const;
+  void say_room(const Session& session, bpf_object* object) const;
   void read_stacks(Report& report);
-  void collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) const;
+  void forget();
+  void collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into);
   std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);
   void keep_names(const std::vector<RawEntry>& entries);
   void count(const Wanted& one);
@@ -74,8 +76,15 @@ class Stacks {
   bool lines_ = true;
   std::unique_ptr<blazesym::Symbolizer> symbolizer_;
   std::optional<Ring> news_;
-  // All that were ever read, without the room that they leave: a count may name one of an earlier report.
-  std::map<Id, std::vector<std::uint64_t>> known_;
+  // Without the room that they leave. Those of earlier reports, too, which a count may name: a thread sleeps through
+  // several. When they are more than twice as many as one report has room for, the longest unused go.
+  struct Known {
+    std::vector<std::uint64_t> frames;
+    std::uint64_t used = 0;  // in which report, from 1
+  };
+  std::map<Id, Known> known_;
+  std::uint64_t report_ = 0;
+  bool forgot_ = false;
   std::map<Address, Stack> names_;
   std::map<std::pair<std::uint32_t, std::pair<Id, Id>>, Stack> whole_;
   std::deque<std::string> texts_;

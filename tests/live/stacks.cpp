@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Stacks as they are kept: very many of them, each by itself, and counted where there is no room.
+#include <cstdio>
+
 #include "harness.hpp"
 
 using live::Json;
@@ -62,6 +64,42 @@ TEST_CASE("stacks for which there is no room are counted: lost and shown are all
   CHECK(hits(result) + result.lost() == count);
   CHECK(arrivals(folded.path()).size() == 500);
   CHECK(follow("stackcount", at_arrival() + Words{"--stacks", "500", "--strict"}, count, folded.path()).status == 3);
+}
+
+TEST_CASE("where a kernel makes less room for stacks than is asked for, it is said", "[each-kernel]") {
+  NEEDS("root");
+  live::File folded;
+  std::string release = test::read_file("/proc/sys/kernel/osrelease");
+  int major = 0, minor = 0;
+  REQUIRE(std::sscanf(release.c_str(), "%d.%d", &major, &minor) == 2);
+  bool made_before = major < 6 || (major == 6 && minor < 1);
+  live::Result result = follow("offcputime", {"--state", "S", "--stacks", "300000"}, 50, folded.path());
+  INFO(result.err);
+  CHECK(result.status == 0);
+  bool said = result.err.find(
+                  "offcputime: --stacks 300000: this kernel (before 6.1) makes the room beforehand: there is "
+                  "some for 65536 stacks of over 31 frames and 262144 others in a report\n") != result.err.npos;
+  CHECK(said == made_before);
+  CHECK(follow("offcputime", {"--stacks", "65536"}, 50, folded.path()).err.find("--stacks") == std::string::npos);
+}
+
+// Each report reads other stacks than the one before, of which no more are kept than a report has room for twice.
+TEST_CASE("in a run of many reports each row has its stack, whatever was forgotten") {
+  NEEDS("root");
+  std::uint64_t count = live::heavy(20'000), shown = 0;
+  live::Result result = live::trace("stackcount", at_arrival() + Words{"--no-lines", "--stacks", "2000", "-i", "20ms"},
+                                    live::trigger("ways", {std::to_string(count)}));
+  INFO(result.err);
+  CHECK(result.status == 0);
+  std::uint64_t last = 0;
+  for (const Json& row : result.rows()) {
+    shown += row["count"].get<std::uint64_t>();
+    last = row["interval"];
+    CHECK(row["stack"].back()["reason"] != "its stack is no longer kept");
+    CHECK(row["stack"].dump().find("arrive") != std::string::npos);
+  }
+  CHECK(shown + result.lost() == count);
+  CHECK(last > 3);
 }
 
 // A sleep may also be lost for its end, where the kernel does not tell of each.

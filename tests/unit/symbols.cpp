@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
@@ -226,6 +228,56 @@ TEST_CASE("with little memory names are the same, and indexes that are not in us
   if (one != whole.end()) FAIL_CHECK(one - whole.begin() << ": " << *one << " without a limit, then " << *other);
   CHECK(little < much);
   CHECK(whole.size() > 4000);
+}
+
+TEST_CASE("texts count as memory, and what is forgotten is known again when it is asked for") {
+  std::string libc = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+  if (!std::filesystem::exists(libc)) SKIP_CASE(libc + " is not there");
+  auto addresses = random_addresses(libc, 2000);
+  auto symbolizer = blazesym::make_symbolizer({.memory = 1 << 20});
+  auto names = [&] {
+    std::vector<std::string> all;
+    for (const auto& symbol : symbolizer->file(libc, addresses))
+      for (const auto& frame : symbol.frames) all.emplace_back(frame.name);
+    return all;
+  };
+  auto first = names();
+  std::set<std::string> different(first.begin(), first.end());
+  std::size_t texts = 0;
+  for (const std::string& name : different) texts += name.size();
+  CHECK(symbolizer->memory() > texts);
+  CHECK(symbolizer->memory() > 1 << 20);
+  symbolizer->forget();
+  CHECK(symbolizer->memory() == 0);
+  CHECK(names() == first);
+
+  auto with_room = blazesym::make_symbolizer({});
+  with_room->file(libc, addresses);
+  std::size_t kept = with_room->memory();
+  with_room->forget();
+  CHECK(with_room->memory() == kept);
+}
+
+TEST_CASE("a process that has ended is forgotten the second time, when nothing new of it can come") {
+  pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  REQUIRE(child > 0);
+  auto symbolizer = blazesym::make_symbolizer({});
+  auto pid = static_cast<std::uint32_t>(child);
+  std::uint64_t here = reinterpret_cast<std::uint64_t>(&random_addresses);
+  auto reason = [&] { return symbolizer->process(pid, {&here, 1}).at(0).reason; };
+  symbolizer->see(pid);
+  symbolizer->forget();
+  CHECK(reason() == blazesym::Reason::none);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  symbolizer->forget();
+  CHECK(reason() == blazesym::Reason::none);
+  symbolizer->forget();
+  CHECK(reason() == blazesym::Reason::gone);
 }
 
 TEST_CASE("mappings are read as the kernel writes them") {

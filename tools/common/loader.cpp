@@ -33,6 +33,7 @@ struct Loading {
   std::string types_path;            // for CO-RE; empty: libbpf is to look for itself
   Fd cut;                            // the file in memory, unless --btf names one
   std::set<std::string> core_types;  // what is to be in it
+  std::set<const bpf_map*> asked;    // by ask_for_room()
 };
 
 Loading& loading() {
@@ -166,12 +167,14 @@ void write_core_types() {
     throw Failure(Exit::failed, cat("cannot keep the kernel's types in memory: ", error_text(errno)));
 }
 
-constexpr std::size_t most_preallocated = 16 << 20;  // bytes of values of one map
+// Bytes of values of one map; of one for which room was asked for.
+constexpr std::size_t most_preallocated = 16 << 20, most_asked = 64 << 20;
 
 void preallocate(bpf_map* map) {
   if (!map || bpf_map__type(map) != BPF_MAP_TYPE_HASH || !(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC)) return;
   bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~BPF_F_NO_PREALLOC);
-  std::size_t most = std::max<std::size_t>(most_preallocated / bpf_map__value_size(map), 1);
+  std::size_t bytes = loading().asked.contains(map) ? most_asked : most_preallocated;
+  std::size_t most = std::max<std::size_t>(bytes / bpf_map__value_size(map), 1);
   if (bpf_map__max_entries(map) > most) bpf_map__set_max_entries(map, static_cast<__u32>(most));
 }
 
@@ -231,6 +234,11 @@ const bpf_object_open_opts* open_options() {
 
 void want_types_of(std::string_view object) {
   if (loading().cut) loading().core_types.merge(core_types(object));
+}
+
+void ask_for_room(bpf_map* map, std::uint32_t entries) {
+  bpf_map__set_max_entries(map, entries);
+  loading().asked.insert(map);
 }
 
 bool locks_memory() {

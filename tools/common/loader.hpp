@@ -21,6 +21,9 @@ void require_types();
 
 // Puts the wanted types together, suits maps to the kernel and loads. Returns 0 or what libbpf returned.
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton);
+// Before load: room for so many entries, as far as a kernel before 6.1, where all are made beforehand, gives it for 64
+// MiB; a map that nobody asked about has 16 there.
+void ask_for_room(bpf_map* map, std::uint32_t entries);
 // Whether maps count as locked memory here (before 5.11, with struct bpf_map_memory), of which there is a limit.
 bool locks_memory();
 

@@ -2,16 +2,20 @@
 #include "kit/stacks.hpp"
 
 #include <bpf/bpf.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
+#include "loader.hpp"
 #include "packing.hpp"
 
 namespace kit {
 namespace {
+
+constexpr std::uint32_t default_room = 65536;  // as bpf/lib/stacks.bpf.h has it
 
 // Where a thread begins: a user stack that ends in one of these was walked to its end.
 constexpr std::string_view beginnings[] = {"_start",
@@ -105,7 +109,9 @@ RawEntry entry_of(const void* key, std::size_t size, std::string_view value) {
 Stacks::Stacks(Options& options) {
   options.flag('K', "kernel-stacks", only_kernel_, "only the kernel's stacks (with -U: both, as without either)")
       .flag('U', "user-stacks", only_user_, "only user stacks")
-      .option(0, "stacks", "N", most_, "room for N different stacks, and N of over 31 frames, in a report (65536)")
+      .option(0, "stacks", "N", most_,
+              "room for N different stacks, and N of over 31 frames, in a report (65536; before Linux 6.1 16384 of the "
+              "latter)")
       .option(0, "symbol-memory", "SIZE", memory_, "memory for symbols, beyond which the longest unused go (256M)")
       .add(0, "symbols", "NAME", "where symbols come from: native",
            [this](std::string_view name) -> std::string {
@@ -130,8 +136,18 @@ void Stacks::make_room(bpf_object* object) const {
     std::string_view name = bpf_map__name(map);
     if (!name.ends_with("_first") && !name.ends_with("_second")) continue;
     bool of_stacks = name.starts_with("stacks_");
-    bpf_map__set_max_entries(map, of_stacks ? most_.value : std::max(most_.value, bpf_map__max_entries(map)));
+    ask_for_room(map, of_stacks ? most_.value : std::max(most_.value, bpf_map__max_entries(map)));
   }
+}
+
+// The loader may have made it smaller.
+void Stacks::say_room(const Session& session, bpf_object* object) const {
+  auto room = [object](const char* map) { return bpf_map__max_entries(bpf_object__find_map_by_name(object, map)); };
+  std::uint32_t deep = room("stacks_first"), shallow = room("stacks_short_first");
+  if (most_ && (deep < most_.value || shallow < most_.value))
+    session.say(cat("--stacks ", most_.value,
+                    ": this kernel (before 6.1) makes the room beforehand: there is some for ", deep,
+                    " stacks of over ", KIT_STACK_SHORT, " frames and ", shallow, " others in a report"));
 }
 
 void Stacks::prepare(bpf_object* object) {
@@ -150,6 +166,11 @@ void Stacks::follow(Session& session, bpf_object* object) {
   symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
   bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
   news_.emplace(bpf_map__fd(ring), bpf_map__max_entries(ring));
+  say_room(session, object);
+  // What is mapped anywhere is kept open.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && std::exchange(files.rlim_cur, files.rlim_max) != files.rlim_max)
+    setrlimit(RLIMIT_NOFILE, &files);
   session.watch(bpf_map__fd(ring), [this] {
     news_->drain([this](std::string_view record) {
       kit_stack_news news;
@@ -162,7 +183,8 @@ void Stacks::follow(Session& session, bpf_object* object) {
 
 void Stacks::read_stacks(Report& report) {
   auto keep = [this](const kit_stack_id& id, const auto& stack) {
-    auto& frames = known_[id_of(id)];
+    auto& [frames, used] = known_[id_of(id)];
+    used = report_;
     if (frames.empty())
       frames.assign(stack.frames, stack.frames + std::min<std::size_t>(stack.depth, std::size(stack.frames)));
   };
@@ -171,10 +193,25 @@ void Stacks::read_stacks(Report& report) {
 }
 
 // All but the innermost are return addresses: the call is before them.
-void Stacks::collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) const {
+void Stacks::collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) {
   auto found = known_.find(id_of(id));
   if (found == known_.end()) return;
-  for (std::size_t i = 0; i < found->second.size(); i++) into[{found->second[i] - (i > 0), pid}];
+  auto& [frames, used] = found->second;
+  used = report_;
+  for (std::size_t i = 0; i < frames.size(); i++) into[{frames[i] - (i > 0), pid}];
+}
+
+// A count of this report may be told of in the next, too, since counts are read before stacks.
+void Stacks::forget() {
+  if (symbolizer_) symbolizer_->forget();
+  std::size_t most = 2 * std::size_t{most_ ? most_.value : default_room};
+  if (known_.size() <= most) return;
+  std::vector<std::uint64_t> used;
+  for (const auto& [id, known] : known_) used.push_back(known.used);
+  auto first_kept = used.end() - static_cast<std::ptrdiff_t>(most);
+  std::nth_element(used.begin(), first_kept, used.end());
+  std::uint64_t oldest = std::min(*first_kept, report_ - 1);
+  forgot_ |= std::erase_if(known_, [oldest](const auto& one) { return one.second.used < oldest; }) > 0;
 }
 
 std::vector<RawEntry> Stacks::find_names(const std::map<Address, Stack>& wanted) {
@@ -225,9 +262,12 @@ void Stacks::keep_names(const std::vector<RawEntry>& entries) {
 }
 
 void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
+  report_++;
   read_stacks(report);
   whole_.clear();
   names_.clear();
+  known_texts_.clear();
+  texts_.clear();
   complete_ = cut_ = broken_ = failed_ = 0;
   std::map<Address, Stack> addresses;
   for (const Wanted& one : wanted) {
@@ -236,6 +276,7 @@ void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
   }
   keep_names(report.found_out("symbols", [&] { return find_names(addresses); }));
   for (const Wanted& one : wanted) count(one);
+  forget();
 }
 
 bool Stacks::reaches_beginning(std::uint32_t pid, const std::vector<std::uint64_t>& frames) const {
@@ -257,14 +298,14 @@ void Stacks::count(const Wanted& one) {
       continue;
     }
     auto found = known_.find(id_of(*id));
-    if (found == known_.end() || found->second.empty()) {
+    if (found == known_.end() || found->second.frames.empty()) {
       failed_++;
-    } else if (found->second.size() == KIT_STACK_DEPTH) {
+    } else if (found->second.frames.size() == KIT_STACK_DEPTH) {
       cut_++;
     } else if (id == &one.stacks.kernel) {
       complete_++;
     } else {
-      bool whole = reaches_beginning(user(one.pid), found->second);
+      bool whole = reaches_beginning(user(one.pid), found->second.frames);
       (whole ? complete_ : broken_)++;
     }
   }
@@ -274,12 +315,14 @@ void Stacks::append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) con
   if (id.low == 0 && id.high != KIT_STACK_FAILED) return;
   auto found = known_.find(id_of(id));
   if (id.low == 0 || found == known_.end()) {
-    stack.push_back({.reason = id.low == 0 ? "could not be walked" : "its stack was not read"});
+    const char* why = forgot_ ? "its stack is no longer kept" : "its stack was not read";
+    stack.push_back({.reason = id.low == 0 ? "could not be walked" : why});
     return;
   }
   bool first = false;
-  for (std::size_t i = 0; i < found->second.size(); i++) {
-    std::uint64_t address = found->second[i] - (i > 0);
+  const std::vector<std::uint64_t>& addresses = found->second.frames;
+  for (std::size_t i = 0; i < addresses.size(); i++) {
+    std::uint64_t address = addresses[i] - (i > 0);
     auto frames = names_.find({address, pid});
     bool named = frames != names_.end() && !frames->second.empty();
     if (first && !(named && is_beginning(frames->second.back().name))) return;
