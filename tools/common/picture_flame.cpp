@@ -148,11 +148,15 @@ struct SvgWriter {
     append_decimal(out, y, 0);
     out += "\" width=\"";
     append_decimal(out, w, 2);
-    out += cat("\" height=\"16\" rx=\"1\" fill=\"", colour(node, total, compared), "\"/><text x=\"");
-    append_decimal(out, x + 3, 2);
-    out += "\" y=\"";
-    append_decimal(out, y + 12, 0);
-    out += "\">" + escaped(fitted(node.name, w)) + "</text></g>\n";
+    out += cat("\" height=\"16\" rx=\"1\" fill=\"", colour(node, total, compared), "\"/>");
+    if (std::string text = fitted(node.name, w); !text.empty()) {
+      out += "<text x=\"";
+      append_decimal(out, x + 3, 2);
+      out += "\" y=\"";
+      append_decimal(out, y + 12, 0);
+      out += "\">" + escaped(text) + "</text>";
+    }
+    out += "</g>\n";
     std::uint64_t at = left;
     for (const auto& [key, child] : node.beneath) {
       put(*child, at, level + 1);

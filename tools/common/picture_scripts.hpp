@@ -18,53 +18,71 @@ constexpr const char* svg_script = R"js(
 'use strict';
 var all=[].slice.call(document.querySelectorAll('.f')),W=1200,zoomed=null,total=0;
 var get=function(id){return document.getElementById(id)};
+// A frame stands behind the one that calls it; what is drawn of it is only changed where it differs.
+var last=[];
 var frames=all.map(function(g){
   var r=g.querySelector('rect'),f={g:g,r:r,t:g.querySelector('text'),x:+r.getAttribute('x'),w:+r.getAttribute('width'),
-    y:+r.getAttribute('y'),n:+g.dataset.w,full:g.querySelector('title').textContent};
+    y:+r.getAttribute('y'),n:+g.dataset.w,full:g.querySelector('title').textContent,dim:false,hidden:false,match:false};
   f.name=f.full.replace(/ \([^(]*%\)$/,'');
+  f.nx=f.x;f.nw=f.w;f.text=f.t?f.t.textContent:'';
   total=Math.max(total,f.n);
+  while(last.length&&last[last.length-1].y<=f.y)last.pop();
+  f.up=last[last.length-1];
+  last.push(f);
   return f;
 });
 function fit(name,w){var room=Math.floor((w-6)/7);return name.length<=room?name:room<3?'':name.slice(0,room-2)+'..'}
+function mark(f,what,on){if(f[what]!==on){f[what]=on;f.g.classList.toggle(what,on)}}
+function place(f,x,w){
+  if(f.nx===x&&f.nw===w)return;
+  f.nx=x;f.nw=w;
+  f.r.setAttribute('x',x);f.r.setAttribute('width',w);
+  var text=fit(f.name,w);
+  if(!f.t){
+    if(!text)return;
+    f.t=f.g.appendChild(document.createElementNS('http://www.w3.org/2000/svg','text'));
+    f.t.setAttribute('y',f.y+12);
+  }
+  f.t.setAttribute('x',x+3);
+  if(f.text!==text)f.t.textContent=f.text=text;
+}
 function draw(){
   var x0=zoomed?zoomed.x:0,w0=zoomed?zoomed.w:W;
   frames.forEach(function(f){
-    var above=zoomed&&f.y>zoomed.y&&f.x<=x0+.01&&f.x+f.w>=x0+w0-.01;
-    var x=above?0:(f.x-x0)*W/w0,w=above?W:f.w*W/w0;
-    f.g.classList.toggle('dim',!!above);
-    f.g.classList.toggle('hidden',!above&&(x+w<=.01||x>=W-.01||(zoomed&&f.y>zoomed.y)));
-    f.r.setAttribute('x',x);f.r.setAttribute('width',w);
-    f.t.setAttribute('x',x+3);f.t.textContent=fit(f.name,w);
+    var above=!!zoomed&&f.y>zoomed.y&&f.x<=x0+.01&&f.x+f.w>=x0+w0-.01;
+    var x=above?0:zoomed?(f.x-x0)*W/w0:f.x,w=above?W:zoomed?f.w*W/w0:f.w;
+    var hidden=!above&&!!zoomed&&(x+w<=.01||x>=W-.01||f.y>zoomed.y);
+    mark(f,'dim',above);mark(f,'hidden',hidden);
+    if(!hidden)place(f,x,w);
   });
 }
 function zoom(f){zoomed=f;draw()}
 function search(words){
-  var re=null;
+  var re=null,sum=0;
   try{re=words?new RegExp(words):null}catch(e){get('matched').textContent='not a regular expression';return}
-  var hit=frames.filter(function(f){var m=re&&re.test(f.name);f.g.classList.toggle('match',!!m);return m});
-  hit.sort(function(a,b){return b.y-a.y||a.x-b.x});
-  var sum=0,taken=[];
-  hit.forEach(function(f){
-    if(taken.some(function(t){return f.x>=t.x-.01&&f.x+f.w<=t.x+t.w+.01&&t.y>f.y}))return;
-    taken.push(f);sum+=f.n;
+  frames.forEach(function(f){
+    mark(f,'match',!!re&&re.test(f.name));
+    f.covered=!!f.up&&(f.up.match||f.up.covered);
+    if(f.match&&!f.covered)sum+=f.n;
   });
   get('matched').textContent=re?'Matched: '+(100*sum/total).toFixed(1)+'%':' ';
 }
 function ask(){var words=prompt('Search (regular expression)');if(words!==null)search(words)}
-frames.forEach(function(f){
-  f.g.addEventListener('click',function(){zoom(f)});
-  f.g.addEventListener('mouseover',function(){get('details').textContent=f.full});
-  f.g.addEventListener('focus',function(){get('details').textContent=f.full});
-});
+function frameOf(e){var g=e.target.closest('.f');return g&&frames[all.indexOf(g)]}
+function tell(e){var f=frameOf(e);if(f)get('details').textContent=f.full}
+get('frames').addEventListener('click',function(e){var f=frameOf(e);if(f)zoom(f)});
+get('frames').addEventListener('mouseover',tell);
+get('frames').addEventListener('focusin',tell);
 get('reset').addEventListener('click',function(){zoom(null);search('')});
 get('search').addEventListener('click',ask);
 document.addEventListener('keydown',function(e){
-  var on=frames.filter(function(f){return f.g===document.activeElement})[0];
-  if(e.key==='Enter'&&on)zoom(on);
+  var on=all.indexOf(document.activeElement);
+  if(e.key==='Enter'&&on>=0)zoom(frames[on]);
   else if(e.key==='Escape'){zoom(null);search('')}
   else if(e.key==='/'||(e.ctrlKey&&e.key==='f')){e.preventDefault();ask()}
 });
-window.flame={search:search,reset:function(){zoom(null);search('')}};
+window.flame={search:search,zoom:function(name){frames.some(function(f){if(f.name===name){zoom(f);return true}})},
+  reset:function(){zoom(null);search('')}};
 })();
 )js";
 
