@@ -87,7 +87,7 @@ int tool(int argc, char** argv) {
       .way("clock", {{bpf->progs.sample, "sample/clock"}});
   session.settle(bpf, plan);
   session.load(bpf);
-  stacks.follow(session, bpf.object());
+  stacks.follow(session, bpf.object(), pictures.tells_cgroups());
   std::optional<kit::Sampler> sampler;
   if (!session.replaying()) {
     sampler.emplace(bpf->progs.sample, session.way("sample"), knobs.frequency.value, knobs.cpus);

@@ -75,7 +75,7 @@ int tool(int argc, char** argv) {
   kit::Skeleton<stackcount_bpf> bpf;
   stacks.prepare(bpf.object());
   shown.probing->start(bpf);
-  stacks.follow(session, bpf.object());
+  stacks.follow(session, bpf.object(), pictures.tells_cgroups());
   int code = session.reports(bpf, [&](kit::Report& report) {
     report.table(table);
     for (const Row& row : read_rows(stacks, report)) {

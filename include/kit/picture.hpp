@@ -34,6 +34,7 @@ struct PictureStack {
   std::uint32_t pid = 0, tid = 0;
   std::string comm;
   std::uint64_t weight = 0, count = 0;
+  std::string cgroup;  // the process's, in version 2's tree; empty: not known
 };
 
 struct Picture {
@@ -70,6 +71,8 @@ class Pictures {
   void begin(Session& session);
   void add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid, std::string_view comm, std::uint64_t weight,
            std::uint64_t count);
+  // Whether a file tells of processes' cgroups: Stacks::follow finds them while the processes live.
+  bool tells_cgroups() const { return files_.wanted("pprof"); }
   // Writes them all and gives `code` on, the run's.
   int write(const Session& session, int code);
 

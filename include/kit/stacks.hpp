@@ -32,8 +32,9 @@ class Stacks {
   explicit Stacks(Options& options);
   // Sets the knobs, before load.
   void prepare(bpf_object* object);
-  // Reads the mappings of processes when they are first seen, after load.
-  void follow(Session& session, bpf_object* object);
+  // Reads the mappings of processes when they are first seen, after load; with `cgroups`, and where the run is
+  // recorded, also which cgroup they are in, as the session's name of that kind.
+  void follow(Session& session, bpf_object* object, bool cgroups);
 
   // Reads the stacks that are new and finds the names of these.
   void resolve(Report& report, const std::vector<Wanted>& wanted);

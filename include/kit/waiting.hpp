@@ -37,7 +37,7 @@ class Waiting {
     prepare(bpf.object());
     session.settle(bpf, plan);
     session.load(bpf);
-    stacks_.follow(session, bpf.object());
+    stacks_.follow(session, bpf.object(), pictures_.tells_cgroups());
     return pictures_.write(session, session.reports(bpf, [&](Report& report) { show(report, rows(report)); }));
   }
 

@@ -127,6 +127,24 @@ TEST_CASE("a run that shows nothing leaves the picture of an earlier one", "[any
   CHECK(live::run("profile", {"--explain", "--flame", "/nonexistent/new.svg"}).status == 1);
 }
 
+TEST_CASE("--pprof tells of each process's cgroup, also when it is made of a capture") {
+  NEEDS("root");
+  std::string own = test::read_file("/proc/self/cgroup");
+  std::size_t line = own.find("0::");
+  if (line == own.npos) SKIP_CASE("there are no cgroups of version 2", "cgroup2");
+  std::string path = own.substr(line + 3, own.find('\n', line) - line - 3);
+  live::File capture, first("first.pb.gz"), second("second.pb.gz");
+  Words calls = live::trigger("calls", {"getppid", std::to_string(live::heavy(3'000'000))});
+  live::trace("profile", {"-F", "499", "--record", capture.path(), "--pprof", first.path()}, calls);
+  CHECK(live::run("profile", {"--replay", capture.path(), "--pprof", second.path()}).status == 0);
+  for (const live::File* file : {&first, &second}) {
+    std::string bytes = test::run({"sh", "-c", "gzip -dc " + file->path()}).out;
+    // Strings of profile.proto: field 6, a size, the bytes.
+    CHECK(bytes.find("2\006cgroup") != bytes.npos);
+    CHECK(bytes.find("2" + std::string(1, static_cast<char>(path.size())) + path) != bytes.npos);
+  }
+}
+
 TEST_CASE("a program that becomes another at the same addresses lends it no names") {
   NEEDS("root");
   live::File folder;

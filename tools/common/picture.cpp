@@ -128,6 +128,8 @@ void Pictures::add(const Stack& leaf_first, std::uint32_t pid, std::uint32_t tid
 
 int Pictures::write(const Session& session, int code) {
   picture_.clock = session.clock();
+  for (PictureStack& stack : picture_.stacks)
+    stack.cgroup = picture_text(session.name("cgroup", stack.pid, [] { return std::string(); }));
   files_.write();
   return code;
 }

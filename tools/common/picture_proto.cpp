@@ -104,6 +104,8 @@ Message pprof_sample(const Picture& picture, const PictureStack& stack, PprofTab
   sample.message(3, Message().number(1, tables.string("comm")).number(2, tables.string(stack.comm)));
   sample.message(3, Message().number(1, tables.string("pid")).number(3, stack.pid));
   sample.message(3, Message().number(1, tables.string("tid")).number(3, stack.tid));
+  if (!stack.cgroup.empty())
+    sample.message(3, Message().number(1, tables.string("cgroup")).number(2, tables.string(stack.cgroup)));
   return sample;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
@@ -104,6 +105,14 @@ RawEntry entry_of(const void* key, std::size_t size, std::string_view value) {
   return entry;
 }
 
+// "/user.slice/session-1.scope": the line of version 2's tree, whose number is 0.
+std::string cgroup_of(std::uint32_t pid) {
+  std::ifstream lines(cat("/proc/", pid, "/cgroup"));
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("0::")) return line.substr(3);
+  return {};
+}
+
 }  // namespace
 
 Stacks::Stacks(Options& options) {
@@ -161,7 +170,7 @@ void Stacks::prepare(bpf_object* object) {
   bpf_map__set_max_entries(claims, bpf_map__max_entries(claims) * cpus);
 }
 
-void Stacks::follow(Session& session, bpf_object* object) {
+void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
   if (session.replaying()) return;
   symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
   bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
@@ -171,12 +180,14 @@ void Stacks::follow(Session& session, bpf_object* object) {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && std::exchange(files.rlim_cur, files.rlim_max) != files.rlim_max)
     setrlimit(RLIMIT_NOFILE, &files);
-  session.watch(bpf_map__fd(ring), [this] {
-    news_->drain([this](std::string_view record) {
+  cgroups |= !session.settings().record.empty();
+  session.watch(bpf_map__fd(ring), [this, cgroups, &session] {
+    news_->drain([&](std::string_view record) {
       kit_stack_news news;
       if (record.size() < sizeof news) return;
       std::memcpy(&news, record.data(), sizeof news);
       symbolizer_->see(news.pid);
+      if (cgroups) session.name("cgroup", news.pid, [&] { return cgroup_of(news.pid); });
     });
   });
 }
