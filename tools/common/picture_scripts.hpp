@@ -40,7 +40,7 @@ function place(f,x,w){
   var text=fit(f.name,w);
   if(!f.t){
     if(!text)return;
-    f.t=f.g.appendChild(document.createElementNS('http://www.w3.org/2000/svg','text'));
+    f.t=f.g.appendChild(document.createElementNS(f.g.namespaceURI,'text'));
     f.t.setAttribute('y',f.y+12);
   }
   f.t.setAttribute('x',x+3);
