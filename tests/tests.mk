@@ -38,7 +38,7 @@ $(B)/tests/viewers_pictures: $(B)/obj/tests/viewers/pictures.o $(B)/libkit.a
 	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@ $^ $(LIBS) -ldw
 
 # The tier fuzz: what reads others' bytes, built so that it ends at its first wrong step; the rest of the library as it is.
-FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,probe.cpp text.cpp)
+FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,probe.cpp text.cpp unwind_table.cpp)
 FUZZ_OBJS := $(FUZZED:%.cpp=$(B)/fuzz/%.o)
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -89,6 +89,20 @@ $(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)gcc -O2 -g $(FRAMES) -fPIC -shared -Wl,-soname,libhot.so -Wall -Wextra -o $@ $<
+
+# One that has no frame pointers: static, and with a library as a program that may lie anywhere, or may not.
+NO_FRAMES := -O2 -fomit-frame-pointer -pthread -Wall -Wextra
+UNWOUND   := $(addprefix $(B)/tests/trigger/,unwound unwound_pie unwound_fixed)
+$(B)/tests/trigger/unwound: $(filter-out %/unwound,$(UNWOUND))
+$(UNWOUND): tests/trigger/unwound.c tests/trigger/lib/unwound_library.c tests/tests.mk
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(NO_FRAMES) -fPIC -shared -Wl,-soname,libunwound.so -o $(@D)/libunwound.so tests/trigger/lib/unwound_library.c
+	$(Q)case $(@F) in \
+	  unwound) gcc $(NO_FRAMES) -static -o $@ $< tests/trigger/lib/unwound_library.c;; \
+	  unwound_pie) gcc $(NO_FRAMES) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	  *) gcc $(NO_FRAMES) -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	esac
 
 # Every type of the wire contract as C++ sees it, for the contract test to read from DWARF.
 $(B)/gen/layouts.cpp: $(wildcard bpf/*.h) tests/tests.mk

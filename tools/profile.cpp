@@ -44,8 +44,7 @@ void declare(kit::Options& options, Knobs& knobs) {
       .flag(0, "threads", knobs.threads, "tell a process's threads apart")
       .details(
           "Samples by the hardware's counter of cycles where there is one, else by a timer on each CPU; --explain says "
-          "which. User stacks are walked by frame pointers: one that ends before its thread's beginning is counted as "
-          "broken.")
+          "which.")
       .example("profile 10", "ten seconds of the whole machine")
       .example("profile -F 999 -- make", "a build, ten times as closely")
       .example("profile -p 1234 -d 5 --flame out.svg", "a picture of one process");

@@ -24,22 +24,12 @@ SWAPPED_MAP(stacks_short, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, struct ki
 LOST_COUNTER(map_full__stacks);
 
 /*
- * Where a stack is walked to: several places on each CPU, since another program, or the same one for another task, may
- * begin a stack on a CPU where one is being taken. Which of them can, by what they are attached to:
+ * Which of the places (user_stack.bpf.h) a program takes, by what it is attached to:
  *  - in the scheduler, and at perf events of CPUs: nothing like them can come between; they take place 0 unasked;
  *  - kprobes, classic tracepoints: an interrupt's would (until bpf_prog_active keeps it from running, then it is
  *    counted as skipped); raw and BTF tracepoints: an interrupt's, which nothing counts;
  *  - fentry, fexit (5.12 on) and uprobes (6.0 on): another task's, too, since they are only kept on their CPU.
- */
-#define STACKS_PLACES 4
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, STACKS_PLACES);
-	__type(key, __u32);
-	__type(value, struct kit_stack);
-} stacks_scratch SEC(".maps");
-
-/*
+ *
  * Which places are taken, by CPU * STACKS_PLACES + place: an entry that is there. BPF_NOEXIST makes the claim one step
  * that nothing comes between; comparing and exchanging would, too, but needs 5.12. kit::Stacks sets the size.
  */
@@ -64,35 +54,22 @@ struct {
 	__type(value, __u64);
 } stacks_seen SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 * 1024);
-} stacks_news SEC(".maps");
-
 /*
  * Tells the frontend of a process at every 1st, 2nd, 4th, 8th... call: it may have loaded libraries meanwhile. Called
- * where something is new, a stack or a thread, which is seldom. A full ring costs nothing but names: what is then still
- * alive is read at the report.
+ * where something is new, a stack or a thread, which is seldom.
  */
 static __always_inline void stacks_tell(__u32 pid)
 {
 	__u32 place = pid % STACKS_SEEN, times = 1;
 	__u64 *seen = bpf_map_lookup_elem(&stacks_seen, &place);
-	struct kit_stack_news *news;
 
 	if (!seen)
 		return;
 	if (*seen >> 32 == pid)
 		times = (__u32)*seen + 1;
 	*seen = (__u64)pid << 32 | times;
-	if (times & (times - 1))
-		return;
-	news = bpf_ringbuf_reserve(&stacks_news, sizeof(*news), 0);
-	if (!news)
-		return;
-	news->pid = pid;
-	news->zero = 0;
-	bpf_ringbuf_submit(news, BPF_RB_FORCE_WAKEUP);
+	if (!(times & (times - 1)))
+		stacks_tell_now(pid);
 }
 
 static __always_inline struct kit_stack_id stacks_none(__u64 why)
@@ -133,6 +110,7 @@ enum stacks_taken {
 /* Keeps what was walked into `scratch`; the id says also where there is nothing. */
 static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch, __s64 bytes, enum stacks_taken *taken)
 {
+	struct kit_stack_short *before;
 	struct kit_stack_id id;
 	__u32 depth;
 	void *map;
@@ -147,10 +125,14 @@ static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch,
 	map = depth <= KIT_STACK_SHORT ? swapped_map(&stacks_short) : swapped_map(&stacks);
 	if (!map)
 		return stacks_none(KIT_STACK_LOST);
-	if (bpf_map_lookup_elem(map, &id))
+	before = bpf_map_lookup_elem(map, &id);
+	if (before) {
+		/* The same frames may have been walked before there were tables. */
+		if (before->end != scratch->end && before->end != KIT_UNWIND_COMPLETE)
+			before->end = scratch->end;
 		return id;
+	}
 	scratch->depth = depth;
-	scratch->zero = 0;
 	/* Another CPU may have put the same one in meanwhile. */
 	if (bpf_map_update_elem(map, &id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &id))
 		return stacks_none(KIT_STACK_LOST);
@@ -165,17 +147,20 @@ static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch,
  */
 static __always_inline enum stacks_taken stacks_take_at(void *ctx, struct kit_stacks *into, __u64 flags, __u32 place)
 {
-	struct kit_stack *scratch = bpf_map_lookup_elem(&stacks_scratch, &place);
+	struct stacks_place *at = bpf_map_lookup_elem(&stacks_scratch, &place);
+	struct kit_stack *scratch;
 	enum stacks_taken taken = STACKS_KNOWN;
 
 	*into = (struct kit_stacks){};
-	if (!scratch)
+	if (!at)
 		return STACKS_LOST;
+	scratch = &at->stack;
+	scratch->end = 0;
 	if (stacks_of_kernel && !(flags & STACKS_IN_USER))
 		into->kernel = stacks_put(scratch, bpf_get_stack(ctx, scratch->frames, sizeof(scratch->frames), flags),
 					  &taken);
 	if (stacks_of_user)
-		into->user = stacks_put(scratch, user_stack_walk(ctx, scratch), &taken);
+		into->user = stacks_put(scratch, user_stack_walk(ctx, at, place), &taken);
 	if (into->kernel.high == KIT_STACK_LOST && !into->kernel.low)
 		goto lost;
 	if (into->user.high == KIT_STACK_LOST && !into->user.low)

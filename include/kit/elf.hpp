@@ -85,6 +85,7 @@ class Elf {
   std::string build_id() const;
   std::string interpreter() const;  // its dynamic loader; empty: none
   std::vector<ElfSegment> segments() const;
+  std::optional<ElfSegment> segment(std::uint32_t type) const;  // of those that are not loaded as such: PT_GNU_EH_FRAME
   std::vector<ElfSection> sections() const;
   std::optional<ElfSection> section(std::string_view name) const;
   std::vector<ElfNote> notes() const;

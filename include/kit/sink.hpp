@@ -69,6 +69,7 @@ struct Tally {
   std::string type;   // JSON's
   std::string title;  // text's
   std::vector<std::pair<std::string, std::uint64_t>> counts;
+  std::vector<std::pair<std::string, std::string>> texts{};  // what they are about
 };
 
 class Sink {

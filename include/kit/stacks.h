@@ -27,7 +27,7 @@ enum kit_stack_none {
 
 struct kit_stack {
   __u32 depth; /* KIT_STACK_DEPTH: there may be more that was not walked */
-  __u32 zero;
+  __u32 end;   /* of a user stack: a KIT_UNWIND_ word, how the walk ended; else 0 */
   __u64 frames[KIT_STACK_DEPTH]; /* the innermost first; return addresses, except the first */
 };
 KIT_SIZE_IS(struct kit_stack, 1024);
@@ -36,7 +36,7 @@ KIT_SIZE_IS(struct kit_stack, 1024);
 #define KIT_STACK_SHORT 31
 struct kit_stack_short {
   __u32 depth;
-  __u32 zero;
+  __u32 end;
   __u64 frames[KIT_STACK_SHORT];
 };
 KIT_SIZE_IS(struct kit_stack_short, 256);
@@ -50,8 +50,8 @@ KIT_SIZE_IS(struct kit_stacks, 32);
 
 /* Says that a process is there to have its mappings read, while it lives. */
 struct kit_stack_news {
-  __u32 pid; /* as the tool's user sees it */
-  __u32 zero;
+  __u32 pid;  /* as the tool's user sees it */
+  __u32 tgid; /* as the kernel does */
 };
 KIT_SIZE_IS(struct kit_stack_news, 8);
 

@@ -17,6 +17,7 @@
 #include "kit/session.hpp"
 #include "kit/stacks.h"
 #include "kit/stream.hpp"
+#include "kit/unwind.hpp"
 #include "symbols.hpp"
 
 namespace kit {
@@ -66,6 +67,7 @@ class Stacks {
   std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);
   void keep_names(const std::vector<RawEntry>& entries);
   void count(const Wanted& one);
+  void count_walked(std::uint32_t pid, const std::vector<std::uint64_t>& frames, std::uint32_t end);
   bool reaches_beginning(std::uint32_t pid, const std::vector<std::uint64_t>& frames) const;
   void append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) const;
   std::string_view text(std::string_view text);
@@ -76,11 +78,13 @@ class Stacks {
   std::string backend_;
   bool lines_ = true;
   std::unique_ptr<blazesym::Symbolizer> symbolizer_;
+  Unwinder unwinder_;
   std::optional<Ring> news_;
   // Without the room that they leave. Those of earlier reports, too, which a count may name: a thread sleeps through
   // several. When they are more than twice as many as one report has room for, the longest unused go.
   struct Known {
     std::vector<std::uint64_t> frames;
+    std::uint32_t end = 0;   // how its walk ended, a KIT_UNWIND_ word
     std::uint64_t used = 0;  // in which report, from 1
   };
   std::map<Id, Known> known_;
@@ -91,6 +95,8 @@ class Stacks {
   std::deque<std::string> texts_;
   std::unordered_set<std::string_view> known_texts_;
   std::uint64_t complete_ = 0, cut_ = 0, broken_ = 0, failed_ = 0;
+  // Why stacks are broken, and in which module.
+  std::map<std::pair<std::string_view, std::uint32_t>, std::uint64_t> blamed_;
 };
 
 }  // namespace kit

@@ -67,6 +67,7 @@ struct Elf::State {
     if (header.e_ident[EI_DATA] != ELFDATA2LSB) refuse("is for a machine of the other byte order");
   }
 
+  void each_segment(const std::function<void(const GElf_Phdr&)>& each) const;
   void each_section(const std::function<void(Elf_Scn*, const GElf_Shdr&)>& each) const {
     for (Elf_Scn* at = nullptr; (at = elf_nextscn(elf.get(), at));)
       if (GElf_Shdr place; gelf_getshdr(at, &place)) each(at, place);
@@ -106,30 +107,44 @@ int Elf::bits() const { return state_->header.e_ident[EI_CLASS] == ELFCLASS32 ? 
 unsigned Elf::machine() const { return state_->header.e_machine; }
 bool Elf::moved() const { return state_->header.e_type == ET_DYN; }
 
+void Elf::State::each_segment(const std::function<void(const GElf_Phdr&)>& each) const {
+  std::size_t count = 0;
+  if (elf_getphdrnum(elf.get(), &count) != 0) return;
+  for (std::size_t i = 0; i < count; i++)
+    if (GElf_Phdr part; gelf_getphdr(elf.get(), static_cast<int>(i), &part)) each(part);
+}
+
+namespace {
+
+ElfSegment segment_of(const GElf_Phdr& part) {
+  return {
+      part.p_vaddr, part.p_offset, part.p_filesz, part.p_memsz, (part.p_flags & PF_W) != 0, (part.p_flags & PF_X) != 0};
+}
+
+}  // namespace
+
 std::vector<ElfSegment> Elf::segments() const {
   std::vector<ElfSegment> all;
-  std::size_t count = 0;
-  if (elf_getphdrnum(state_->elf.get(), &count) != 0) return all;
-  for (std::size_t i = 0; i < count; i++) {
-    GElf_Phdr part;
-    if (!gelf_getphdr(state_->elf.get(), static_cast<int>(i), &part) || part.p_type != PT_LOAD) continue;
-    all.push_back({part.p_vaddr, part.p_offset, part.p_filesz, part.p_memsz, (part.p_flags & PF_W) != 0,
-                   (part.p_flags & PF_X) != 0});
-  }
+  state_->each_segment([&](const GElf_Phdr& part) {
+    if (part.p_type == PT_LOAD) all.push_back(segment_of(part));
+  });
   return all;
 }
 
+std::optional<ElfSegment> Elf::segment(std::uint32_t type) const {
+  std::optional<ElfSegment> found;
+  state_->each_segment([&](const GElf_Phdr& part) {
+    if (part.p_type == type && !found) found = segment_of(part);
+  });
+  return found;
+}
+
 std::string Elf::interpreter() const {
-  std::size_t count = 0;
-  elf_getphdrnum(state_->elf.get(), &count);
-  for (std::size_t i = 0; i < count; i++) {
-    GElf_Phdr part;
-    if (!gelf_getphdr(state_->elf.get(), static_cast<int>(i), &part) || part.p_type != PT_INTERP) continue;
-    std::string text(std::min<std::uint64_t>(part.p_filesz, 4096), '\0');
-    ssize_t got = pread(state_->fd.get(), text.data(), text.size(), static_cast<off_t>(part.p_offset));
-    return std::string(text_at(std::string_view(text).substr(0, got > 0 ? static_cast<std::size_t>(got) : 0), 0));
-  }
-  return {};
+  auto part = segment(PT_INTERP);
+  if (!part) return {};
+  std::string text(std::min<std::uint64_t>(part->file_size, 4096), '\0');
+  ssize_t got = pread(state_->fd.get(), text.data(), text.size(), static_cast<off_t>(part->offset));
+  return std::string(text_at(std::string_view(text).substr(0, got > 0 ? static_cast<std::size_t>(got) : 0), 0));
 }
 
 std::vector<ElfSection> Elf::sections() const {

@@ -247,9 +247,10 @@ class TextSink : public Sink {
 
   void tally(const Tally& tally, const RowMark&) override {
     std::string& out = out_.text();
-    out += cat('\n', tally.title, ':');
+    out += cat(tally.texts.empty() ? "\n" : "", tally.title, ':');
     for (const auto& [name, count] : tally.counts)
       out += cat(name == tally.counts.front().first ? " " : ", ", count, ' ', name);
+    for (const auto& [name, text] : tally.texts) append_visible(out += cat(", ", name, ' '), text.empty() ? "?" : text);
     out += '\n';
   }
 
@@ -428,6 +429,8 @@ class JsonSink : public Sink {
     out += cat("{\"type\":\"", tally.type, '"');
     append_mark(out, mark);
     for (const auto& [name, count] : tally.counts) out += cat(",\"", name, "\":", count);
+    for (const auto& [name, text] : tally.texts)
+      append_member(out, name, text.empty() ? Cell::unknown() : Cell::borrowed(text));
     out += "}\n";
   }
 

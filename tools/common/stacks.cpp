@@ -115,7 +115,7 @@ std::string cgroup_of(std::uint32_t pid) {
 
 }  // namespace
 
-Stacks::Stacks(Options& options) {
+Stacks::Stacks(Options& options) : unwinder_(options) {
   options.flag('K', "kernel-stacks", only_kernel_, "only the kernel's stacks (with -U: both, as without either)")
       .flag('U', "user-stacks", only_user_, "only user stacks")
       .option(0, "stacks", "N", most_,
@@ -164,6 +164,7 @@ void Stacks::prepare(bpf_object* object) {
   set_knob(object, "stacks_of_kernel", both || only_kernel_);
   set_knob(object, "stacks_of_user", both || only_user_);
   make_room(object);
+  unwinder_.prepare(object);
   // A place is taken by an entry, of which the kernel keeps one more for each CPU.
   bpf_map* claims = bpf_object__find_map_by_name(object, "stacks_claims");
   auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
@@ -172,6 +173,7 @@ void Stacks::prepare(bpf_object* object) {
 
 void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
   if (session.replaying()) return;
+  unwinder_.follow(session, object);
   symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
   bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
   news_.emplace(bpf_map__fd(ring), bpf_map__max_entries(ring));
@@ -186,6 +188,7 @@ void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
       kit_stack_news news;
       if (record.size() < sizeof news) return;
       std::memcpy(&news, record.data(), sizeof news);
+      unwinder_.see(news.pid, news.tgid);
       symbolizer_->see(news.pid);
       if (cgroups) session.name("cgroup", news.pid, [&] { return cgroup_of(news.pid); });
     });
@@ -194,10 +197,11 @@ void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
 
 void Stacks::read_stacks(Report& report) {
   auto keep = [this](const kit_stack_id& id, const auto& stack) {
-    auto& [frames, used] = known_[id_of(id)];
+    auto& [frames, end, used] = known_[id_of(id)];
     used = report_;
     if (frames.empty())
       frames.assign(stack.frames, stack.frames + std::min<std::size_t>(stack.depth, std::size(stack.frames)));
+    if (stack.end) end = stack.end;
   };
   for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack>("stacks")) keep(id, stack);
   for (const auto& [id, stack] : report.entries<kit_stack_id, kit_stack_short>("stacks_short")) keep(id, stack);
@@ -207,7 +211,7 @@ void Stacks::read_stacks(Report& report) {
 void Stacks::collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into) {
   auto found = known_.find(id_of(id));
   if (found == known_.end()) return;
-  auto& [frames, used] = found->second;
+  auto& [frames, end, used] = found->second;
   used = report_;
   for (std::size_t i = 0; i < frames.size(); i++) into[{frames[i] - (i > 0), pid}];
 }
@@ -280,6 +284,7 @@ void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
   known_texts_.clear();
   texts_.clear();
   complete_ = cut_ = broken_ = failed_ = 0;
+  blamed_.clear();
   std::map<Address, Stack> addresses;
   for (const Wanted& one : wanted) {
     collect(KIT_NO_PID, one.stacks.kernel, addresses);
@@ -300,6 +305,21 @@ bool Stacks::reaches_beginning(std::uint32_t pid, const std::vector<std::uint64_
   return false;
 }
 
+void Stacks::count_walked(std::uint32_t pid, const std::vector<std::uint64_t>& frames, std::uint32_t end) {
+  if (end == KIT_UNWIND_COMPLETE) {
+    complete_++;
+    return;
+  }
+  if (end == KIT_UNWIND_CUT) {
+    cut_++;
+    return;
+  }
+  broken_++;
+  auto last = names_.find({frames.back() - (frames.size() > 1), pid});
+  bool named = last != names_.end() && !last->second.empty();
+  blamed_[{named ? last->second.back().module : std::string_view(), end}]++;
+}
+
 // A user stack that was not cut and yet does not reach a thread's beginning was lost by the walk on its way: code
 // without frame pointers.
 void Stacks::count(const Wanted& one) {
@@ -316,8 +336,9 @@ void Stacks::count(const Wanted& one) {
     } else if (id == &one.stacks.kernel) {
       complete_++;
     } else {
-      bool whole = reaches_beginning(user(one.pid), found->second.frames);
-      (whole ? complete_ : broken_)++;
+      const auto& [frames, end, used] = found->second;
+      bool whole = end == KIT_UNWIND_NOT_TOLD && reaches_beginning(user(one.pid), frames);
+      count_walked(user(one.pid), frames, whole ? std::uint32_t{KIT_UNWIND_COMPLETE} : end);
     }
   }
 }
@@ -358,6 +379,18 @@ const Stack& Stacks::of(std::uint32_t pid, const kit_stacks& stacks) {
 void Stacks::tally(Report& report) const {
   report.tally(
       {"stacks", "stacks", {{"complete", complete_}, {"cut", cut_}, {"broken", broken_}, {"failed", failed_}}});
+  constexpr std::size_t most = 10;
+  std::vector<std::pair<std::uint64_t, std::pair<std::string_view, std::uint32_t>>> all;
+  for (const auto& [blame, count] : blamed_) all.push_back({count, blame});
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  all.resize(std::min(all.size(), most));
+  for (const auto& [count, blame] : all) {
+    auto [module, end] = blame;
+    report.tally({"broken_stacks",
+                  "broken",
+                  {{"stacks", count}},
+                  {{"module", std::string(module)}, {"reason", unwind_end_text(end)}}});
+  }
 }
 
 }  // namespace kit
