@@ -18,8 +18,11 @@
 #include "kit/stacks.h"
 #include "kit/unwind.h"
 
-/* Read-only knob: there are tables. Each function asks it first, so that without them nothing is left of it. */
-const volatile bool unwind_tables;
+/*
+ * Read-only knobs. There are tables: each function asks it first, so that without them nothing is left of it. And frame
+ * pointers lead on where a table does not.
+ */
+const volatile bool unwind_tables, unwind_frames = true;
 
 #define UNWIND_REGISTERS 21 /* words of x86_64's pt_regs */
 
@@ -231,7 +234,7 @@ static __always_inline int unwind_by_frame(struct user_walk *walk, __u32 why)
 	/* The chain's end, as the ABI has it, unless nobody keeps frame pointers here. */
 	if (!frame && walk->by_frame)
 		return KIT_UNWIND_COMPLETE;
-	if (walk->frame_unknown || frame < walk->sp || frame - walk->sp > 64 << 20 || frame & 7)
+	if (!unwind_frames || walk->frame_unknown || frame < walk->sp || frame - walk->sp > 64 << 20 || frame & 7)
 		return why;
 	if (!unwind_read(walk->read, 16, frame))
 		return why;

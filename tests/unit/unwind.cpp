@@ -296,6 +296,19 @@ TEST_CASE("functions lie beside each other, with gaps between them, and none hid
   CHECK(table.rows.back().rule == KIT_UNWIND_GAP);
 }
 
+TEST_CASE("frames for debuggers are read as those for exceptions are, behind which they stand") {
+  // A CIE by its own number, whose FDEs say where it is from the section's beginning.
+  Bytes cie_body = Bytes(4, '\xff') + std::initializer_list<int>{1, 0, 1, 0x78, 16, 0x0c, 7, 8, 0x90, 1};
+  Bytes debug = entry(cie_body) + entry(bytes_of(std::uint32_t{0}) + bytes_of(std::uint64_t{0x4000}) +
+                                        bytes_of(std::uint64_t{0x40}) + std::initializer_list<int>{0x0e, 48});
+  UnwindTable alone = kit::make_unwind_table({{debug, 0, true}});
+  CHECK(alone.functions == 1);
+  CHECK(alone.rule_of(0x4010) == kit_unwind_rule(KIT_UNWIND_STACK, KIT_UNWIND_SAME, 6));
+  Bytes other = cie() + fde(cie().size(), 0x4000, 0x40, {0x0e, 16});
+  UnwindTable both = kit::make_unwind_table({{other, 0x1000, false}, {debug, 0, true}});
+  CHECK(both.rule_of(0x4010) == kit_unwind_rule(KIT_UNWIND_STACK, KIT_UNWIND_SAME, 2));
+}
+
 TEST_CASE("what is too much is left out, and said") {
   Bytes all = cie();
   for (std::uint64_t i = 0; i < 100; i++) all += fde(all.size(), 0x4000 + i * 32, 16, {});

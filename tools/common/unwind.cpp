@@ -227,7 +227,7 @@ Unwinder::Unwinder(Options& options) {
   options
       .add(0, "unwind", "WAY",
            "how user stacks are walked: fp: by frame pointers; table: by what compilers write down for debuggers and "
-           "exceptions; auto: by whichever holds (auto)",
+           "exceptions; auto: by that, and by frame pointers where there is none (auto)",
            [this](std::string_view way) -> std::string {
              way_ = way;
              return way == "fp" || way == "table" || way == "auto" ? "" : "expects fp, table or auto";
@@ -253,6 +253,7 @@ void Unwinder::prepare(bpf_object* object) {
 #endif
   bool tables = way_ != "fp";
   set_knob(object, "unwind_tables", tables);
+  set_knob(object, "unwind_frames", way_ != "table");
   for (const char* name : {"unwind_processes", "unwind_pool", "unwind_pools"})
     leave_out(!tables, {bpf_object__find_map_by_name(object, name)});
 }
