@@ -112,3 +112,35 @@ TEST_CASE("the same of programs with a library, that lie anywhere or not") {
   check_variant("unwound_pie");
   check_variant("unwound_fixed");
 }
+
+TEST_CASE("frame pointers alone do not lead through such a program, and the module to blame is told", "[any-kernel]") {
+  NEEDS("root");
+  live::Result result =
+      live::trace("profile", {"-F", "499", "-U", "--unwind", "fp"}, live::trigger("unwound", {"1000"}));
+  Seen seen = look(result.rows());
+  CHECK(seen.all > 100);
+  CHECK(seen.complete < 0.5 * seen.all);
+  bool blamed = false;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) {
+    Json one = Json::parse(line);
+    if (one["type"] != "broken_stacks") continue;
+    CHECK(one["stacks"] > 0);
+    CHECK(one["reason"] == "frame pointers do not lead on");
+    blamed |= one["module"].is_string() && one["module"].get<std::string>().ends_with("/unwound");
+  }
+  CHECK(blamed);
+  CHECK(result.err.find("unwind: ") == std::string::npos);
+  CHECK(live::run("profile", {"--unwind", "x"}).status == 64);
+}
+
+TEST_CASE("each module's table is told of", "[any-kernel]") {
+  NEEDS("root");
+  live::Result result = live::trace("offcputime", {"--unwind", "table", "--unwind-report", "--min", "1us"},
+                                    live::trigger("unwound", {"1000"}));
+  INFO(result.err);
+  CHECK(result.err.find("/unwound: by its table: ") != std::string::npos);
+  CHECK(result.err.find("unwind: [vdso]: by its table: ") != std::string::npos);
+  CHECK(result.err.find(" KiB of tables; ") != std::string::npos);
+  CHECK(result.err.find("no room for more unwind tables") == std::string::npos);
+}
