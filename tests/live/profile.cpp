@@ -127,6 +127,32 @@ TEST_CASE("a run that shows nothing leaves the picture of an earlier one", "[any
   CHECK(live::run("profile", {"--explain", "--flame", "/nonexistent/new.svg"}).status == 1);
 }
 
+TEST_CASE("code that a program in a container made has its names, from the container's own /tmp and PID") {
+  NEEDS("root");
+  live::File root;
+  const char* source =
+      "#include <stdio.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <time.h>\n#include <unistd.h>\n"
+      // push %rbp; mov %rsp,%rbp; mov $100000000,%ecx; 1: dec %ecx; jnz 1b; pop %rbp; ret
+      "static const char code[] = \"\\x55\\x48\\x89\\xe5\\xb9\\x00\\xe1\\xf5\\x05\\xff\\xc9\\x75\\xfc\\x5d\\xc3\";\n"
+      "int main(void) {"
+      "  char *made = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), name[64];"
+      "  struct timespec begin, now; memcpy(made, code, sizeof code);"
+      "  snprintf(name, sizeof name, \"/tmp/perf-%d.map\", getpid()); FILE *map = fopen(name, \"w\");"
+      "  fprintf(map, \"0x%lx 40 made_in_a_container\\n\", (unsigned long)made); fclose(map);"
+      "  clock_gettime(CLOCK_MONOTONIC, &begin);"
+      "  do { ((void (*)(void))made)(); clock_gettime(CLOCK_MONOTONIC, &now); } while (now.tv_sec - begin.tv_sec < 2);"
+      "  return 0; }";
+  std::string made = live::compile(root.folder(), "makes", source, {"-O1", "-static", "-fno-omit-frame-pointer"});
+  if (made.empty()) SKIP_CASE("no compiler here", "gcc");
+  std::filesystem::create_directory(root.folder() + "/tmp");
+  live::Result result =
+      live::trace("profile", {"-F", "199", "-U"}, {"unshare", "-pmf", "chroot", root.folder(), "/makes"});
+  INFO(result.out << result.err);
+  CHECK(std::filesystem::exists(root.folder() + "/tmp/perf-1.map"));
+  CHECK(samples_with(result.rows(), "made_in_a_container") > 100);
+  CHECK(frame_of(result.rows(), "made_in_a_container")["module"] == "[jit]");
+}
+
 TEST_CASE("--pprof tells of each process's cgroup, also when it is made of a capture") {
   NEEDS("root");
   std::string own = test::read_file("/proc/self/cgroup");

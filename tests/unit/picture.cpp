@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "case.hpp"
 
@@ -138,4 +139,25 @@ TEST_CASE("a perf script has a sample for each that was counted") {
   for (std::size_t at = 0; (at = text.find(" cpu-clock: \n", at)) != text.npos; at++) samples++;
   CHECK(samples == 100);
   CHECK(text.find("read+0x0 ([kernel.kallsyms])") != text.npos);
+}
+
+TEST_CASE("a perf script of times has them as periods, and as what lies between samples") {
+  kit::Picture picture = hostile(true);
+  for (kit::PictureStack& stack : picture.stacks) stack.weight *= 1'000'000;
+  std::string text = kit::write_perf_script(picture);
+  std::smatch found;
+  std::uint64_t sum = 0;
+  std::map<std::string, std::pair<double, double>> threads;  // when each began, and its last sample, of no time
+  for (auto at = text.cbegin();
+       std::regex_search(at, text.cend(), found, std::regex("\n?(.*) (\\d+\\.\\d+): +(\\d+) off-cpu: \n"));
+       at = found.suffix().first) {
+    double time = std::stod(found[2]);
+    threads.try_emplace(found[1], time, 0).first->second.second = time;
+    sum += std::stoull(found[3]);
+  }
+  CHECK(sum == picture.total());
+  double lasted = 0;
+  for (const auto& [thread, times] : threads) lasted += times.second - times.first;
+  CHECK(std::llround(lasted * 1e9) == static_cast<long long>(picture.total()));
+  CHECK(threads.size() == 3);
 }

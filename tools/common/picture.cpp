@@ -93,12 +93,9 @@ Pictures::Pictures(Options& options, std::string title, bool time) {
                 before_ = path;
                 return std::string();
               });
-  for (const Kind& kind : kinds) {
-    // Weights that are times are no samples.
-    if (time && kind.write == write_perf_script) continue;
+  for (const Kind& kind : kinds)
     files_.declare(options, kind.option, kind.about,
                    [this, &kind](const std::string&) { return kind.write(picture_); });
-  }
 }
 
 void Pictures::begin(Session& session) {

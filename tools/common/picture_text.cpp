@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Pictures that are lines of text: folded stacks, and what `perf script` writes.
 #include <map>
+#include <tuple>
 
 #include "kit/picture.hpp"
 #include "kit/text.hpp"
@@ -54,28 +55,62 @@ std::map<std::string, std::uint64_t> read_folded(std::string_view text, const st
   return lines;
 }
 
+namespace {
+
+// A stack's lines, innermost first.
+std::string perf_frames(const Picture& picture, const PictureStack& stack) {
+  std::string frames;
+  for (auto at = stack.frames.rbegin(); at != stack.frames.rend(); ++at) {
+    const PictureFrame& frame = picture.frames[*at];
+    std::string hex;
+    append_hex(hex, frame.address);
+    frames += cat('\t', std::string(hex.size() < 18 ? 18 - hex.size() : 0, ' '), hex.substr(2), ' ', frame.name,
+                  frame.name == "[unknown]" ? "" : "+0x0", " (",
+                  frame.kind == StackFrame::Kind::kernel ? "[kernel.kallsyms]"
+                  : frame.module.empty()                 ? "[unknown]"
+                                                         : plain(frame.module, '_'),
+                  ")\n");
+  }
+  return frames;
+}
+
+void put_sample(std::string& out, const PictureStack& stack, std::uint64_t time, std::uint64_t period,
+                const char* event, std::string_view frames) {
+  out += cat(stack.comm.empty() ? "?" : stack.comm, ' ', stack.pid, '/', stack.tid, ' ', time / 1'000'000'000, '.');
+  append_padded(out, time / 1000 % 1'000'000, 6);
+  std::string number = cat(period);
+  out += cat(": ", std::string(number.size() < 10 ? 10 - number.size() : 0, ' '), number, ' ', event, ": \n", frames,
+             '\n');
+}
+
+// A sample for each stack of a thread, with its time as the period, until when the thread's next one begins: readers
+// take the weight from the one or the other. So behind the last there is one of no time.
+std::string perf_times(const Picture& picture) {
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::pair<std::uint64_t, const PictureStack*>>
+      threads;
+  std::string out;
+  for (const PictureStack& stack : picture.stacks) {
+    auto& [past, last] = threads[{stack.pid, stack.tid, stack.comm}];
+    put_sample(out, stack, picture.clock.boot_ns + past, stack.weight, "off-cpu", perf_frames(picture, stack));
+    past += stack.weight;
+    last = &stack;
+  }
+  for (const auto& [thread, end] : threads)
+    put_sample(out, *end.second, picture.clock.boot_ns + end.first, 0, "off-cpu", perf_frames(picture, *end.second));
+  return out;
+}
+
+}  // namespace
+
 // A sample for each one that was counted; their times are made up, a sampling period apart.
 std::string write_perf_script(const Picture& picture) {
+  if (picture.time) return perf_times(picture);
   std::string out;
   std::uint64_t time = picture.clock.boot_ns;
   for (const PictureStack& stack : picture.stacks) {
-    std::string frames;
-    for (auto at = stack.frames.rbegin(); at != stack.frames.rend(); ++at) {
-      const PictureFrame& frame = picture.frames[*at];
-      std::string hex;
-      append_hex(hex, frame.address);
-      frames += cat('\t', std::string(hex.size() < 18 ? 18 - hex.size() : 0, ' '), hex.substr(2), ' ', frame.name,
-                    frame.name == "[unknown]" ? "" : "+0x0", " (",
-                    frame.kind == StackFrame::Kind::kernel ? "[kernel.kallsyms]"
-                    : frame.module.empty()                 ? "[unknown]"
-                                                           : plain(frame.module, '_'),
-                    ")\n");
-    }
-    for (std::uint64_t i = 0; i < stack.count; i++, time += hertz_ns) {
-      out += cat(stack.comm.empty() ? "?" : stack.comm, ' ', stack.pid, '/', stack.tid, ' ', time / 1'000'000'000, '.');
-      append_padded(out, time / 1000 % 1'000'000, 6);
-      out += cat(":          1 cpu-clock: \n", frames, '\n');
-    }
+    std::string frames = perf_frames(picture, stack);
+    for (std::uint64_t i = 0; i < stack.count; i++, time += hertz_ns)
+      put_sample(out, stack, time, 1, "cpu-clock", frames);
   }
   return out;
 }
