@@ -4,6 +4,7 @@
 
 using live::Json;
 using live::Words;
+using live::operator+;
 
 namespace {
 
@@ -151,6 +152,43 @@ TEST_CASE("code that a program in a container made has its names, from the conta
   CHECK(std::filesystem::exists(root.folder() + "/tmp/perf-1.map"));
   CHECK(samples_with(result.rows(), "made_in_a_container") > 100);
   CHECK(frame_of(result.rows(), "made_in_a_container")["module"] == "[jit]");
+}
+
+TEST_CASE("a signal leaves whole pictures that hold what the rows do, and a full disk is told of") {
+  NEEDS("root");
+  live::File place;
+  auto path = [&](const std::string& name) { return place.folder() + "/" + name; };
+  Words files = {"--folded",           path("a.folded"),   "--flame",       path("a.svg"),     "--flame",
+                 path("a.html"),       "--pprof",          path("a.pb.gz"), "--chrome",        path("a.json"),
+                 "--perfetto",         path("a.perfetto"), "--firefox",     path("a.firefox"), "--speedscope",
+                 path("a.speedscope"), "--perf-script",    path("a.perf")};
+  live::Tool tool("profile", Words{"-F", "199", "--comm", "calls"} + files);
+  live::Process calls(live::trigger("calls", {"getppid", std::to_string(live::heavy(3'000'000))}));
+  CHECK(calls.wait() == 0);
+  live::Result result = tool.stop(SIGTERM);
+  INFO(result.err);
+  CHECK(result.status == 0);
+  std::uint64_t shown = 0, folded = 0, weights = 0;
+  for (const Json& row : result.rows()) shown += row["count"].get<std::uint64_t>();
+  std::istringstream lines(test::read_file(path("a.folded")));
+  for (std::string line; std::getline(lines, line);) folded += std::stoull(line.substr(line.rfind(' ')));
+  Json speedscope = Json::parse(test::read_file(path("a.speedscope")));
+  for (const Json& profile : speedscope["profiles"])
+    for (const Json& weight : profile["weights"]) weights += weight.get<std::uint64_t>();
+  CHECK(shown > 10);
+  CHECK(folded == shown);
+  CHECK(weights == shown);
+  CHECK(Json::parse(test::read_file(path("a.json"))).contains("traceEvents"));
+  CHECK(Json::parse(test::read_file(path("a.firefox"))).contains("threads"));
+  CHECK(test::read_file(path("a.svg")).ends_with("</svg>\n"));
+  CHECK(test::read_file(path("a.html")).ends_with("</html>\n"));
+  CHECK(test::run({"sh", "-c", "gzip -t " + path("a.pb.gz")}).status == 0);
+  CHECK(!test::read_file(path("a.perfetto")).empty());
+  CHECK(!test::read_file(path("a.perf")).empty());
+
+  live::Result full = live::run("profile", {"-d", "1", "--folded", "/dev/full"});
+  CHECK(full.status == 1);
+  CHECK(full.err.ends_with("profile: cannot write /dev/full: No space left on device\n"));
 }
 
 TEST_CASE("--pprof tells of each process's cgroup, also when it is made of a capture") {
