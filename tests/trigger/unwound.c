@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Spends known shares of its time at the ends of different ways of calling, in code without frame pointers; says how
-// many nanoseconds of CPU time each took. "unwound MILLISECONDS". The part in tests/trigger/lib may be a library.
+// many nanoseconds of CPU time each took. "unwound MILLISECONDS [BEFORE]": for BEFORE milliseconds it does nothing that
+// counts. The part in tests/trigger/lib may be a library.
 #include <alloca.h>
 #include <pthread.h>
 #include <signal.h>
@@ -100,6 +101,10 @@ static void* threaded_start(void* nothing) {
   return nothing;
 }
 
+__attribute__((noinline)) void warm_up(unsigned long ns) {
+  for (unsigned long begin = cpu_ns(); cpu_ns() - begin < ns;) AFTERWARDS;
+}
+
 static unsigned long all(void) {
   unsigned long sum = 0;
   for (int i = 0; i < WAYS; i++) sum += spent[i];
@@ -108,6 +113,7 @@ static unsigned long all(void) {
 
 int main(int count, char** words) {
   unsigned long until = count > 1 ? strtoul(words[1], NULL, 10) * 1000000 : 100000000;
+  if (count > 2) warm_up(strtoul(words[2], NULL, 10) * 1000000);
   signal(SIGUSR1, on_signal);
   while (all() < until) {
     pthread_t thread;
