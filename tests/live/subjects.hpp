@@ -39,6 +39,7 @@ inline Words least(const std::string& tool) {
   if (tool == "usdtsnoop") return {test::trigger_path("marks"), "test:values"};
   if (tool == "strlencount") return {"-P", "--lib", test::trigger_path("texts"), "--func", "look_up", "--arg", "1"};
   if (tool == "inject") return {"open", "--error", "EIO", "--yes-break-it", "--comm", "nobody-is-so-called"};
+  if (tool == "fgraph") return {"-K", "1", "--kernel", "vfs_read"};
   if (tool == "structof") return {"pair_t", "--file", test::trigger_path("shapes")};
   return {};
 }

@@ -77,13 +77,10 @@ std::string harm_in(const std::vector<Elf>& files) {
 }
 
 // The program and its libraries, in the order in which the loader looks for a name.
-std::vector<Elf> files_of(Session& session) {
-  const Settings& settings = session.settings();
+std::vector<Elf> files_of(const Settings& settings, std::string& notice) {
   std::vector<ElfPlace> places;
   if (!settings.command.empty()) {
-    std::string notice;
     places = with_libraries(find_command(settings.command[0]), notice);
-    if (!notice.empty()) session.say(notice);
   } else {
     places = {find_elf("exe", settings.pids[0])};
     for (ElfPlace& place : mapped_files(settings.pids[0])) places.push_back(std::move(place));
@@ -129,12 +126,13 @@ struct TracedFunctions::State {
   std::vector<std::string> kernel;             // functions of its own
   std::vector<Attachment> kernel_attachments;  // with kprobe.multi, all at once
   std::string lacks;                           // why the kernel's own are not seen beneath system calls
+  std::string notice;                          // of libraries that are not found
   LeftOut left_out;
   Attached attached;
 };
 
 void TracedFunctions::State::find() {
-  files = files_of(session);
+  files = files_of(session.settings(), notice);
   harm = wanted.force ? "" : harm_in(files);
   find_own();
   find_called();
@@ -261,9 +259,10 @@ void TracedFunctions::State::probe(const Elf& elf, std::uint64_t offset, std::ui
 }
 
 void TracedFunctions::State::check_count() const {
-  if (!has_cookies() && attachments.size() > most_copies)
+  std::size_t count = attachments.size() + kernel_attachments.size();
+  if (!has_cookies() && count > most_copies)
     throw Failure(Exit::unsupported,
-                  cat("this kernel (before 5.15) does not tell a program which of the ", attachments.size(),
+                  cat("this kernel (before 5.15) does not tell a program which of the ", count,
                       " places was hit, and has programs for ", most_copies, "; name fewer functions by --func"));
   if (attachments.size() > most_one_by_one)
     throw Failure(Exit::unsupported, cat("this kernel attaches to ", attachments.size(), " places one by one, and ",
@@ -294,7 +293,7 @@ TracedFunctions::TracedFunctions(Session& session, const TracedWanted& wanted)
   state_->find_kernel();
   // Of the kernel's functions alone, nothing else is shown.
   if (named && (wanted.kernel.empty() || wanted.calls || !wanted.functions.empty())) state_->find();
-  if (named || settings.explain || !wanted.kernel.empty()) return;
+  if (named || settings.explain || wanted.calls || !wanted.kernel.empty()) return;
   throw Failure(Exit::usage, settings.pids.empty() ? "name a program: -- COMMAND, or a process: -p PID"
                                                    : "-p: only one process at a time can be followed");
 }
@@ -317,7 +316,8 @@ void TracedFunctions::plan(AttachPlan& plan, bpf_object* object) {
     return made;
   };
   if (!has_uprobe_multi()) state_->check_count();
-  if (!state_->attachments.empty() || session_.settings().explain)
+  bool alone = state_->kernel_attachments.empty() && !state_->wanted.calls;
+  if (!state_->attachments.empty() || alone)
     plan.event("calls").way("uprobe_multi", {part("hit_uprobe_multi")}).way("uprobe", {part("hit_probe")});
   if (!state_->kernel_attachments.empty()) {
     const std::string& name = state_->kernel_attachments[0].program;
@@ -326,8 +326,10 @@ void TracedFunctions::plan(AttachPlan& plan, bpf_object* object) {
     made.hook.trial = [] { return Verdict{.yes = true, .denied = false, .lacks = {}, .why = {}, .target = {}}; };
     plan.event("the kernel's calls").way(name.substr(4), {made});
   }
-  if (!has_cookies() && !state_->attachments.empty())
-    set_first_copy(bpf_object__find_program_by_name(object, "hit_probe"), {.cookie = state_->attachments[0].cookie});
+  // What is attached first is what libbpf loads.
+  const auto& first = state_->attachments.empty() ? state_->kernel_attachments : state_->attachments;
+  if (!has_cookies() && !first.empty())
+    set_first_copy(bpf_object__find_program_by_name(object, "hit_probe"), {.cookie = first[0].cookie});
 }
 
 void TracedFunctions::attach(bpf_object* object) {
@@ -338,7 +340,8 @@ void TracedFunctions::attach(bpf_object* object) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (!s.lacks.empty()) session_.say(s.lacks);
+    for (const std::string& what : {s.lacks, s.notice})
+      if (!what.empty()) session_.say(what);
     for (Attachment& one : s.kernel_attachments) s.attachments.push_back(std::move(one));
     for (const Attachment& one : s.attachments)
       s.attached.add_most(bpf_object__find_program_by_name(object, one.program.c_str()), one, s.left_out);
