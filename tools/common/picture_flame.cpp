@@ -131,11 +131,15 @@ struct SvgWriter {
   std::size_t depth;
   bool compared;
   std::string out;
+  bool cut = false;  // something was too narrow to be drawn
 
   void put(const Node& node, std::uint64_t left, std::size_t level) {
     double scale = page / static_cast<double>(std::max<std::uint64_t>(total, 1));
     double x = static_cast<double>(left) * scale, w = static_cast<double>(node.weight) * scale;
-    if (w < narrowest) return;
+    if (w < narrowest) {
+      cut |= node.weight > 0;
+      return;
+    }
     double y = 60 + static_cast<double>(depth - level) * row;
     double percent = total ? 100.0 * static_cast<double>(node.weight) / static_cast<double>(total) : 0;
     out += "<g class=\"f\" tabindex=\"0\" data-w=\"";
@@ -204,8 +208,9 @@ std::string write_svg(const Picture& picture, const std::map<std::string, std::u
       "<rect id=\"ground\" width=\"100%\" height=\"100%\"/>\n<text id=\"title\" x=\"600\" y=\"24\">",
       escaped(picture.title), "</text>\n<text id=\"reset\" x=\"10\" y=\"24\" tabindex=\"0\">Reset zoom</text>",
       "<text id=\"search\" x=\"1190\" y=\"24\" tabindex=\"0\">Search</text>\n<text id=\"details\" x=\"10\" y=\"",
-      height - 10, "\"> </text><text id=\"matched\" x=\"1190\" y=\"", height - 10, "\"> </text>\n<g id=\"frames\">\n",
-      writer.out, "</g>\n<script><![CDATA[", svg_script, "]]></script>\n</svg>\n");
+      height - 10, "\"> </text><text id=\"matched\" x=\"1190\" y=\"", height - 10, "\"> </text>\n<g id=\"frames\"",
+      writer.cut ? " data-cut=\"1\"" : "", ">\n", writer.out, "</g>\n<script><![CDATA[", svg_script,
+      "]]></script>\n</svg>\n");
 }
 
 std::string write_html(const Picture& picture, const std::map<std::string, std::uint64_t>* before) {

@@ -65,7 +65,7 @@ function search(words){
     f.covered=!!f.up&&(f.up.match||f.up.covered);
     if(f.match&&!f.covered)sum+=f.n;
   });
-  get('matched').textContent=re?'Matched: '+(100*sum/total).toFixed(1)+'%':' ';
+  get('matched').textContent=re?'Matched: '+(get('frames').dataset.cut?'at least ':'')+(100*sum/total).toFixed(1)+'%':' ';
 }
 function ask(){var words=prompt('Search (regular expression)');if(words!==null)search(words)}
 function frameOf(e){var g=e.target.closest('.f');return g&&frames[all.indexOf(g)]}
