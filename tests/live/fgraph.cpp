@@ -231,8 +231,9 @@ TEST_CASE("system calls lie in the functions that make them", "[each-kernel]") {
 
 TEST_CASE("the kernel's functions lie beneath system calls as a stack has them", "[kprobe]") {
   NEEDS("root");
-  live::Result result = graph(
-      {"--func", "fopen", "-K", "8", "--kernel", "do_sys_open*,do_filp_open,path_openat,alloc_fd,getname*"}, "nested");
+  live::Result result =
+      graph({"--func", "fopen", "-K", "8", "--kernel", "do_sys_open*,do_fil[ep]_open,path_openat,alloc_fd,getname*"},
+            "nested");
   INFO(result.err);
   CHECK(result.status == 0);
   NEEDS("kprobe");
