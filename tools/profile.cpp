@@ -95,12 +95,16 @@ int tool(int argc, char** argv) {
   }
   int code = session.reports(bpf, [&](kit::Report& report) {
     auto rows = read_rows(stacks, report);
+    std::uint64_t taken = 0;
     report.table(table);
     for (const Row& row : rows) {
+      taken += row.samples;
       report.row(table, row);
       pictures.add(stacks.of(row.key.pid, row.key.stacks), row.key.pid, row.key.tid, kit::comm_text(row.key.comm),
                    row.samples, row.samples);
     }
+    // By what they were taken: hardware's cycles, or the clock where there are none.
+    report.tally({"samples", "samples", {{session.takes("sample", "cycles") ? "cycles" : "clock", taken}}});
     stacks.tally(report);
   });
   return pictures.write(session, code);

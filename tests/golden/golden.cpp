@@ -128,8 +128,10 @@ TEST_CASE("JSON of a replay: a start, rows of the same keys and types, an end th
     std::istringstream lines(test::read_file(data_of(tool) + "/json"));
     std::vector<nlohmann::json> all;
     for (std::string line; std::getline(lines, line);) all.push_back(nlohmann::json::parse(line));
-    // Those that say how the rows' stacks came out.
-    std::erase_if(all, [](const auto& line) { return line["type"] == "stacks" || line["type"] == "broken_stacks"; });
+    // Those that say how the rows came about.
+    std::erase_if(all, [](const auto& line) {
+      return line["type"] == "samples" || line["type"] == "stacks" || line["type"] == "broken_stacks";
+    });
     REQUIRE(all.size() > 2);
     CHECK(all.front()["type"] == "start");
     CHECK(all.front()["tool"] == tool);
