@@ -388,12 +388,22 @@ TEST_CASE("sizes of more processes than there are places are each process's own,
     made[process.pid()] = 1 + i % 3;
     CHECK(process.wait() == 0);
   }
-  for (const Json& one : histograms(tool.stop())) {
+  live::Result result = tool.stop();
+  INFO(result.end()["lost"].dump());
+  for (const Json& one : histograms(result)) {
     REQUIRE(one["key"]["comm"] == "disk_io");
     shown[one["key"]["pid"]] += one["count"].get<int>();
     CHECK(one["sum"] == one["count"].get<int>() * 4096);
   }
-  CHECK(shown == made);
+  // A completion that interrupts the program at another disk's is one that the kernel skips, and counts.
+  std::uint64_t missing = 0;
+  for (const auto& [pid, count] : made) {
+    INFO("process " << pid);
+    CHECK(shown[pid] <= count);
+    missing += static_cast<std::uint64_t>(count - shown[pid]);
+  }
+  CHECK(missing <= result.skipped());
+  CHECK(shown.size() == made.size());
 }
 
 // On an emulated machine the largest differ: one tool looks at the clock while the other has been stopped.

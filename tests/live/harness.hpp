@@ -305,11 +305,13 @@ struct Result {
       throw std::runtime_error(std::to_string(found.size()) + " rows are like " + like.dump() + ":\n" + out + err);
     return found[0];
   }
-  std::size_t row_lines() const {
-    std::size_t count = out.starts_with("{\"type\":\"row\"");
-    for (std::size_t at = 0; (at = out.find("\n{\"type\":\"row\"", at)) != out.npos; at++) count++;
+  std::size_t lines_of(const std::string& type) const {
+    std::string begin = "{\"type\":\"" + type + '"';
+    std::size_t count = out.starts_with(begin);
+    for (std::size_t at = 0; (at = out.find('\n' + begin, at)) != out.npos; at++) count++;
     return count;
   }
+  std::size_t row_lines() const { return lines_of("row"); }
   std::uint64_t lost() const {
     std::uint64_t sum = 0;
     Json lost = end()["lost"];
@@ -435,6 +437,16 @@ inline void become_nobody(const std::vector<int>& capabilities = {}) {
               syscall(SYS_setresuid, nobody, nobody, nobody) == 0 && syscall(SYS_capset, &header, data) == 0;
   for (int capability : capabilities) done = done && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
   if (!done) _exit(126);
+}
+
+// Of what is wrong: one line, nothing on standard output, and what the line must say.
+inline void refused(const std::string& tool, const Words& words, const std::string& says, int status = 64) {
+  Result result = run(tool, words);
+  INFO(tool << ' ' << Json(words).dump() << ": " << result.err);
+  CHECK(result.status == status);
+  CHECK(result.out.empty());
+  CHECK(count_lines(result.err) == 1);
+  CHECK(result.err.find(says) != std::string::npos);
 }
 
 // For Setup::inside: a PID namespace with a /proc of its own, of which the program becomes the first process.

@@ -15,7 +15,8 @@ TEST_CASE("the sleeper's stack and the waker's are joined", "[each-kernel]") {
     Json row = result.row({{"comm", thread}, {"waker_comm", "waits"}});
     double made = truth[thread].get<double>(), shown = row["total_ns"].get<double>();
     INFO(thread << ": " << shown << " ns shown, " << made << " ns made");
-    CHECK(std::abs(shown - made) <= made * 0.02);
+    // An emulated machine takes its time between the end of a sleep and the look at the clock that follows.
+    CHECK(std::abs(shown - made) <= made * (live::brief() ? 0.06 : 0.02));
     CHECK(live::has_function(row["stack"], "wait_" + thread));
     CHECK(live::has_function(row["waker_stack"], call));
     CHECK_FALSE(live::has_function(row["waker_stack"], "wait_" + thread));

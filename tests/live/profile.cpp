@@ -186,7 +186,8 @@ TEST_CASE("a signal leaves whole pictures that hold what the rows do, and a full
   CHECK(!test::read_file(path("a.perfetto")).empty());
   CHECK(!test::read_file(path("a.perf")).empty());
 
-  live::Result full = live::run("profile", {"-d", "1", "--folded", "/dev/full"});
+  live::Result full = live::trace("profile", {"--folded", "/dev/full"},
+                                  live::trigger("calls", {"getppid", std::to_string(live::heavy(3'000'000))}));
   CHECK(full.status == 1);
   CHECK(full.err.ends_with("profile: cannot write /dev/full: No space left on device\n"));
 }

@@ -44,9 +44,10 @@ inline Words least(const std::string& tool) {
   return {};
 }
 
-// Of a tool that shows sleeps.
+// Of a tool that shows sleeps. By frame pointers: when tables join is another moment in each run.
 inline Subject sleeps(const std::string& tool) {
-  Subject one{tool, "calls", {"nanosleep", "7"}, {"--state", "S"}, "pid", 7, {{"btf"}, {"raw"}}, true};
+  Words options = {"--state", "S", "--unwind", "fp"};
+  Subject one{tool, "calls", {"nanosleep", "7"}, options, "pid", 7, {{"btf"}, {"raw"}}, true};
   one.untold = 1;
   return one;
 }

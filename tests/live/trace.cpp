@@ -21,16 +21,6 @@ std::vector<Json> values(const live::Result& result) {
   return all;
 }
 
-// Of a probe that is wrong: one line, nothing on standard output, and what it must say.
-void refused(const Words& words, const std::string& says, int status = 64) {
-  live::Result result = live::run("trace", words);
-  INFO(Json(words).dump() << ": " << result.err);
-  CHECK(result.status == status);
-  CHECK(result.out.empty());
-  CHECK(live::count_lines(result.err) == 1);
-  CHECK(result.err.find(says) != std::string::npos);
-}
-
 }  // namespace
 
 TEST_CASE("a function's arguments and results are those of its calls", "[each-kernel]") {
@@ -82,12 +72,13 @@ TEST_CASE("parameters and results have the names and types of the debug informat
     CHECK(result.end()["command"]["exit"] == 0);
     CHECK(values(result) == expected);
     CHECK(result.lost() == 0);
-    refused({at + "handle", "weight"}, "▶weight: it is in a floating-point register");
-    refused({at + "handle", "pth"}, "▶pth: nothing is called pth here; did you mean path?");
-    refused({at + "handle", "thing->ix"}, "▶ix: struct thing has no member ix; did you mean id?");
-    refused({after + "make", "retval"}, "▶retval: the function returns what is no number and no address");
-    refused({after + "half", "retval"}, "▶retval: it is in a floating-point register");
-    refused({after + "handle", "path"}, "▶path: arguments are gone at the return; probe the entry");
+    live::refused("trace", {at + "handle", "weight"}, "▶weight: it is in a floating-point register");
+    live::refused("trace", {at + "handle", "pth"}, "▶pth: nothing is called pth here; did you mean path?");
+    live::refused("trace", {at + "handle", "thing->ix"}, "▶ix: struct thing has no member ix; did you mean id?");
+    live::refused("trace", {after + "make", "retval"},
+                  "▶retval: the function returns what is no number and no address");
+    live::refused("trace", {after + "half", "retval"}, "▶retval: it is in a floating-point register");
+    live::refused("trace", {after + "handle", "path"}, "▶path: arguments are gone at the return; probe the entry");
   }
 }
 
@@ -317,8 +308,8 @@ int main() {
   }
   // It ends in a jump to the other, whose result nobody knows there.
   std::string ends = "uretprobe:" + program + ":passes";
-  refused({ends, "retval"}, "▶retval: the function ends in a jump to another");
-  refused({ends, "latency"}, "▶latency: the function ends in a jump to another");
+  live::refused("trace", {ends, "retval"}, "▶retval: the function ends in a jump to another");
+  live::refused("trace", {ends, "latency"}, "▶latency: the function ends in a jump to another");
   result = live::trace("trace", {ends}, {program});
   CHECK(result.row_lines() == 100);
   CHECK(result.end()["command"]["exit"] == 0);
@@ -336,7 +327,7 @@ func main() { if grow(2000) != 2000 { panic("no") } }
 )";
   if (test::run({"sh", "-c", "cd " + folder.path() + " && GOCACHE=$PWD/c go build -o moves moves.go"}).status != 0)
     SKIP_CASE("Go is not installed", "Go");
-  refused({"uretprobe:" + program + ":main.grow", "latency"}, "▶latency: Go moves its stacks");
+  live::refused("trace", {"uretprobe:" + program + ":main.grow", "latency"}, "▶latency: Go moves its stacks");
   live::Result result = live::trace(
       "trace", {"uprobe:" + program + ":main.grow", "uretprobe:" + program + ":main.grow", "retval:d"}, {program});
   CHECK(result.end()["command"]["exit"] == 0);
@@ -350,44 +341,48 @@ func main() { if grow(2000) != 2000 { panic("no") } }
 }
 
 TEST_CASE("what is wrong is marked, with the nearest right name, and nothing is attached") {
-  refused({"uprob:" + steps() + ":steps"}, "▶uprob:");
-  refused({"uprobe:" + steps() + ":step"}, "did you mean steps?");
-  refused({"uprobe:" + steps() + "x:steps"}, "▶" + steps() + "x:steps");
-  refused({at_steps(), "arg"}, "▶arg: nothing is called arg here; did you mean arg0?");
-  refused({at_steps(), "arg0:strr"}, "arg0:▶strr: there is no format strr; did you mean str?");
-  refused({at_steps(), "/arg0 = 1/"}, "/arg0 ▶= 1/");
-  refused({at_steps(), "arg0->x"}, "arg0->▶x: the type of what is in front is not known; cast it");
-  refused({at_steps("+100")}, "is below");
+  live::refused("trace", {"uprob:" + steps() + ":steps"}, "▶uprob:");
+  live::refused("trace", {"uprobe:" + steps() + ":step"}, "did you mean steps?");
+  live::refused("trace", {"uprobe:" + steps() + "x:steps"}, "▶" + steps() + "x:steps");
+  live::refused("trace", {at_steps(), "arg"}, "▶arg: nothing is called arg here; did you mean arg0?");
+  live::refused("trace", {at_steps(), "arg0:strr"}, "arg0:▶strr: there is no format strr; did you mean str?");
+  live::refused("trace", {at_steps(), "/arg0 = 1/"}, "/arg0 ▶= 1/");
+  live::refused("trace", {at_steps(), "arg0->x"}, "arg0->▶x: the type of what is in front is not known; cast it");
+  live::refused("trace", {at_steps("+100")}, "is below");
 #ifdef __x86_64__
-  refused({at_steps("+1")}, "that is inside an instruction, which begins 1 bytes before");
-  refused({at_steps("+5")}, "that is inside an instruction, which begins 1 bytes before");
+  live::refused("trace", {at_steps("+1")}, "that is inside an instruction, which begins 1 bytes before");
+  live::refused("trace", {at_steps("+5")}, "that is inside an instruction, which begins 1 bytes before");
 #endif
-  refused({at_steps("+2"), "arg0"}, "▶arg0: within a function");
-  refused({"uretprobe:" + steps() + ":steps", "arg0"}, "▶arg0: arguments are gone");
-  refused({"interval:sec:1"}, "interval:▶sec:1");
-  refused({"interval:s:0"}, "interval:s:▶0");
-  refused({"software:page-fault:1"}, "did you mean page-faults?");
-  refused({"watchpoint:0x1000:3:w"}, "1, 2, 4 or 8 bytes");
-  refused({"watchpoint:0x12zz:8:w"}, "expected an address");
+  live::refused("trace", {at_steps("+2"), "arg0"}, "▶arg0: within a function");
+  live::refused("trace", {"uretprobe:" + steps() + ":steps", "arg0"}, "▶arg0: arguments are gone");
+  live::refused("trace", {"interval:sec:1"}, "interval:▶sec:1");
+  live::refused("trace", {"interval:s:0"}, "interval:s:▶0");
+  live::refused("trace", {"software:page-fault:1"}, "did you mean page-faults?");
+  live::refused("trace", {"watchpoint:0x1000:3:w"}, "1, 2, 4 or 8 bytes");
+  live::refused("trace", {"watchpoint:0x12zz:8:w"}, "expected an address");
 #ifdef __x86_64__
-  refused({"watchpoint:0x1000:8:r", "-p", "1"}, "▶r: this machine watches no reads alone; rw");
+  live::refused("trace", {"watchpoint:0x1000:8:r", "-p", "1"}, "▶r: this machine watches no reads alone; rw");
 #endif
-  refused({"uretprobe:" + steps() + ":steps", "/retval < 0/"}, "/▶retval < 0/: it has no sign here");
-  refused({"uretprobe:" + steps() + ":steps", "/-1 == retval/"}, "cast it: (long)retval");
-  refused({at_steps(), "/(u32)arg0 >= 0/"}, "cast it: (int)");
-  refused({at_steps(), "/pid == \"x\"/"}, "a number is compared with a number");
-  refused({at_steps(), "(u32)arg0:str"}, "a number is no address");
-  refused({at_steps(), "comm"}, "▶comm: comm is compared, in filters");
-  refused({}, "name a probe");
+  live::refused("trace", {"uretprobe:" + steps() + ":steps", "/retval < 0/"}, "/▶retval < 0/: it has no sign here");
+  live::refused("trace", {"uretprobe:" + steps() + ":steps", "/-1 == retval/"}, "cast it: (long)retval");
+  live::refused("trace", {at_steps(), "/(u32)arg0 >= 0/"}, "cast it: (int)");
+  live::refused("trace", {at_steps(), "/pid == \"x\"/"}, "a number is compared with a number");
+  live::refused("trace", {at_steps(), "(u32)arg0:str"}, "a number is no address");
+  live::refused("trace", {at_steps(), "comm"}, "▶comm: comm is compared, in filters");
+  live::refused("trace", {}, "name a probe");
   if (test::lacks("root").empty()) {
-    refused({"tracepoint:sched:sched_swich"}, "did you mean sched:sched_switch?");
-    refused({"tracepoint:sched:sched_switch", "prev_com"}, "▶prev_com: nothing is called prev_com here; did you mean");
-    refused({"tracepoint:sched:sched_switch", "/prev_pid == \"bash\"/"}, "a number is compared with a number");
-    refused({"tracepoint:sched:sched_switch", "prev_pid:str"}, "▶prev_pid:str: a number is no address");
-    refused({"kretprobe:kfree", "retval"}, "▶retval: the function returns nothing");
-    refused({"fexit:kfree", "retval"}, "▶retval: the function returns nothing");
-    refused({"rawtracepoint:sched_switch", "prev->com"}, "prev->▶com: struct task_struct has no member com; did you");
-    refused({"rawtracepoint:sched_switch", "(struct task_strct *)arg1"}, "the kernel has no type struct task_strct");
+    live::refused("trace", {"tracepoint:sched:sched_swich"}, "did you mean sched:sched_switch?");
+    live::refused("trace", {"tracepoint:sched:sched_switch", "prev_com"},
+                  "▶prev_com: nothing is called prev_com here; did you mean");
+    live::refused("trace", {"tracepoint:sched:sched_switch", "/prev_pid == \"bash\"/"},
+                  "a number is compared with a number");
+    live::refused("trace", {"tracepoint:sched:sched_switch", "prev_pid:str"}, "▶prev_pid:str: a number is no address");
+    live::refused("trace", {"kretprobe:kfree", "retval"}, "▶retval: the function returns nothing");
+    live::refused("trace", {"fexit:kfree", "retval"}, "▶retval: the function returns nothing");
+    live::refused("trace", {"rawtracepoint:sched_switch", "prev->com"},
+                  "prev->▶com: struct task_struct has no member com; did you");
+    live::refused("trace", {"rawtracepoint:sched_switch", "(struct task_strct *)arg1"},
+                  "the kernel has no type struct task_strct");
   }
 }
 
