@@ -149,7 +149,7 @@ TEST_CASE("a perf script of times has them as periods, and as what lies between 
   std::uint64_t sum = 0;
   std::map<std::string, std::pair<double, double>> threads;  // when each began, and its last sample, of no time
   for (auto at = text.cbegin();
-       std::regex_search(at, text.cend(), found, std::regex("\n?(.*) (\\d+\\.\\d+): +(\\d+) off-cpu: \n"));
+       std::regex_search(at, text.cend(), found, std::regex("\n?(.*) (\\d+\\.\\d+): +(\\d+) time: \n"));
        at = found.suffix().first) {
     double time = std::stod(found[2]);
     threads.try_emplace(found[1], time, 0).first->second.second = time;

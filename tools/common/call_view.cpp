@@ -156,7 +156,7 @@ void CallView::draw(const CallThread& thread) {
     Stack stack;
     for (auto at = static_cast<std::uint32_t>(i); at != CallTree::root; at = nodes[at].parent) {
       const TracedFunction* function = functions_->function(nodes[at].function);
-      stack.push_back({.name = name(nodes[at].function), .module = function ? function->module : ""});
+      stack.push_back({.name = name(nodes[at].function), .module = function ? std::string_view(function->module) : ""});
     }
     pictures_.add(stack, thread.pid, thread.tid, thread.comm, nodes[i].self, nodes[i].calls);
   }

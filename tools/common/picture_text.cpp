@@ -77,26 +77,24 @@ std::string perf_frames(const Picture& picture, const PictureStack& stack) {
 void put_sample(std::string& out, const PictureStack& stack, std::uint64_t time, std::uint64_t period,
                 const char* event, std::string_view frames) {
   out += cat(stack.comm.empty() ? "?" : stack.comm, ' ', stack.pid, '/', stack.tid, ' ', time / 1'000'000'000, '.');
-  append_padded(out, time / 1000 % 1'000'000, 6);
+  append_padded(out, time % 1'000'000'000, 9);  // as with its option --ns
   std::string number = cat(period);
   out += cat(": ", std::string(number.size() < 10 ? 10 - number.size() : 0, ' '), number, ' ', event, ": \n", frames,
              '\n');
 }
 
-// A sample for each stack of a thread, with its time as the period, until when the thread's next one begins: readers
-// take the weight from the one or the other. So behind the last there is one of no time.
+// A sample where each stack of a thread begins, with its time as the period, and one of no time where it ends: readers
+// take the weight from the period, or from the time to the next sample, or to half way there (speedscope).
 std::string perf_times(const Picture& picture) {
-  std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::pair<std::uint64_t, const PictureStack*>>
-      threads;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::uint64_t> threads;
   std::string out;
   for (const PictureStack& stack : picture.stacks) {
-    auto& [past, last] = threads[{stack.pid, stack.tid, stack.comm}];
-    put_sample(out, stack, picture.clock.boot_ns + past, stack.weight, "off-cpu", perf_frames(picture, stack));
+    std::uint64_t& past = threads[{stack.pid, stack.tid, stack.comm}];
+    std::string frames = perf_frames(picture, stack);
+    put_sample(out, stack, picture.clock.boot_ns + past, stack.weight, "time", frames);
     past += stack.weight;
-    last = &stack;
+    put_sample(out, stack, picture.clock.boot_ns + past, 0, "time", frames);
   }
-  for (const auto& [thread, end] : threads)
-    put_sample(out, *end.second, picture.clock.boot_ns + end.first, 0, "off-cpu", perf_frames(picture, *end.second));
   return out;
 }
 
