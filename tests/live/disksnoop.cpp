@@ -3,6 +3,9 @@
 #include <cmath>
 #include <map>
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "disks.hpp"
 #include "kit/slots.h"
 
@@ -382,6 +385,7 @@ TEST_CASE("sizes of more processes than there are places are each process's own,
   NEEDS("loop");
   live::LoopDisk disk;
   live::Tool tool("bitesize", {"--disk", disk.name(), "-i", "300ms"});
+  live::Tool kernel("count", {"tracepoint:block:block_rq_complete", "dev", "nr_sector"});
   std::map<int, int> made, shown;
   for (int i = 0; i < 400; i++) {
     live::Process process(io(disk, {"read", "4096", std::to_string(1 + i % 3)}));
@@ -395,14 +399,21 @@ TEST_CASE("sizes of more processes than there are places are each process's own,
     shown[one["key"]["pid"]] += one["count"].get<int>();
     CHECK(one["sum"] == one["count"].get<int>() * 4096);
   }
-  // A completion that interrupts the program at another disk's is one that the kernel skips, and counts.
-  std::uint64_t missing = 0;
+  // Some kernels tell of one in thousands nobody: then another tool, by another way, has not seen it either.
+  struct stat status {};
+  REQUIRE(stat(("/dev/" + disk.name()).c_str(), &status) == 0);
+  Json told =
+      kernel.stop().row({{"values", {{"dev", major(status.st_rdev) << 20 | minor(status.st_rdev)}, {"nr_sector", 8}}}});
+  int sum_made = 0, sum_shown = 0;
   for (const auto& [pid, count] : made) {
     INFO("process " << pid);
     CHECK(shown[pid] <= count);
-    missing += static_cast<std::uint64_t>(count - shown[pid]);
+    sum_made += count;
+    sum_shown += shown[pid];
   }
-  CHECK(missing <= result.skipped());
+  CHECK(sum_shown == told["count"]);
+  CHECK(sum_shown >= sum_made - 2);
+  CHECK(result.lost() == 0);
   CHECK(shown.size() == made.size());
 }
 
