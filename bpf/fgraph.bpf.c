@@ -39,6 +39,9 @@ SPAN_MAP(threads, __u32, struct thread);
 
 static const struct thread no_thread;
 
+/* Calls in the kernel beneath so many that are known. */
+LOST_COUNTER(too_deep);
+
 struct call {
 	__u64 cookie, frame, caller, address;
 };
@@ -145,8 +148,12 @@ static __always_inline bool kernel_counts(struct task_struct *task, struct threa
 		return false;
 	close_beneath(thread, call->frame);
 	/* At the frame of the last one it was reached by a jump from there: all of the kernel's functions return. */
-	if (thread->depth >= TRACKED || (limit && thread->depth >= thread->base + limit))
+	if (limit && thread->depth >= thread->base + limit)
 		return false;
+	if (thread->depth >= TRACKED) {
+		count_lost(too_deep);
+		return false;
+	}
 	open(thread, call);
 	return true;
 }
@@ -297,8 +304,10 @@ static __always_inline int on_syscall(struct pt_regs *regs, long number)
 	call.frame = ORDERED((__u64)regs);
 	call.caller = PT_REGS_IP_CORE(regs);
 	close_beneath(thread, call.frame + 1);
-	if (thread->depth >= TRACKED)
+	if (thread->depth >= TRACKED) {
+		count_lost(too_deep);
 		return 0;
+	}
 	open(thread, &call);
 	thread->base = thread->depth;
 	tell(task, thread, FGRAPH_ENTER, &call);

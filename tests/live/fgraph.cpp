@@ -266,6 +266,26 @@ TEST_CASE("the kernel's functions lie beneath system calls as a stack has them",
   check_beneath(result.rows(), {"fclose", "close"}, flushes ? "filp_flush" : "filp_close", 3);
 }
 
+TEST_CASE("a system call beneath more calls than are followed is counted") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "down",
+                                      "#include <stdlib.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+                                      "__attribute__((noipa)) long down(long n) {\n"
+                                      "  long beneath = n ? down(n - 1) : syscall(SYS_getppid);\n"
+                                      "  __asm__ volatile(\"\" : \"+r\"(beneath));\n  return beneath + 1;\n}\n"
+                                      "int main(int argc, char **argv) { return argc < 2 || !down(atol(argv[1])); }\n",
+                                      {"-O1"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  for (int depth : {20, 200}) {
+    live::Result result = live::trace("fgraph", {"--func", "down", "-K", "1"}, {program, std::to_string(depth)});
+    INFO(result.err);
+    CHECK(result.rows({{"function", "getppid"}}).size() == (depth == 20 ? 1 : 0));
+    CHECK(result.end()["lost"]["too_deep"] == (depth == 200 ? 1 : 0));
+    check_nesting(result.rows());
+  }
+}
+
 TEST_CASE("chosen functions of the kernel are shown without a program", "[kprobe]") {
   NEEDS("root");
   NEEDS("kprobe");

@@ -220,6 +220,11 @@ struct DwarfFunctions::State {
     DwarfFunction described;
     // A copy that the compiler made of it, with other parameters, is its own function of the same origin.
     bool usual = follows_convention(function), changed = dwarf_hasattr(function, DW_AT_abstract_origin) != 0;
+    // clang says so of what it has taken parameters from.
+    Dwarf_Attribute how;
+    Dwarf_Word convention_told = DW_CC_normal;
+    if (dwarf_attr(function, DW_AT_calling_convention, &how)) dwarf_formudata(&how, &convention_told);
+    changed = changed || convention_told == DW_CC_nocall;
     Convention convention(function);
     Dwarf_Die child, plain;
     bool more = dwarf_child(function, &child) == 0;
