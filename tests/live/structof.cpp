@@ -51,13 +51,21 @@ std::map<std::string, Shape> theirs(const Words& types) {
   std::string list;
   for (const std::string& type : types) list += (list.empty() ? "" : ",") + type;
   std::istringstream lines(test::run({"pahole", "-C", list, kernel}).out);
-  static const std::regex place("/\\*\\s+(\\d+)(?::\\s*(\\d+))?\\s+(\\d+)\\s+\\*/"), size("/\\* size: (\\d+)");
+  static const std::regex place("/\\*\\s+(\\d+)(?::\\s*(\\d+))?\\s+(\\d+)\\s+\\*/"), size("/\\* size: (\\d+)"),
+      opens("^\\s+(?:struct|union)\\b.*\\{"), closes("^\\s+\\}"), pointer("^\\s+\\}[^/]*\\*[^/]*;");
   std::map<std::string, Shape> all;
   Shape* shape = nullptr;
+  std::vector<std::multiset<std::string>> outer;  // the members around each unnamed structure that is open
   for (std::string line; std::getline(lines, line);) {
     std::smatch found;
     if (line.starts_with("struct ") && line.ends_with("{")) shape = &all[line.substr(7, line.size() - 9)];
     if (!shape) continue;
+    if (std::regex_search(line, opens)) outer.push_back(shape->members);
+    if (std::regex_search(line, closes) && !outer.empty()) {
+      // What is pointed at lies elsewhere.
+      if (std::regex_search(line, pointer)) shape->members = outer.back();
+      outer.pop_back();
+    }
     if (std::regex_search(line, found, size)) shape->size = std::stol(found[1]);
     if (std::regex_search(line, found, place))
       shape->members.insert(member(declared_name(found.prefix()), std::stol(found[1]),
