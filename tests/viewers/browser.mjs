@@ -107,6 +107,18 @@ async function diff() {
   console.log(`change\t${own.reduce((sum, [, change]) => sum + change, 0)}`);
 }
 
+// The rows of speedscope's table, when it has drawn them: it puts the profile's name first, and its rows when it can.
+async function settledRows() {
+  const drawn = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  for (let last; ; ) {
+    await drawn();
+    await page.waitForTimeout(100);
+    const rows = await page.locator('table tr').allInnerTexts();
+    if (rows.length > 1 && String(rows) === last) return rows;
+    last = String(rows);
+  }
+}
+
 async function speedscope() {
   await page.setViewportSize({ width: 1300, height: 12000 });  // it draws the rows of its table that are seen
   await page.goto(pathToFileURL(path.join(modules, 'node_modules/speedscope/dist/release/index.html')).href);
@@ -114,10 +126,8 @@ async function speedscope() {
   await page.getByText('Sandwich').click();
   await page.getByText('Symbol Name').waitFor();
   for (let number = 1, last = 1; number <= last; number++) {
-    await page.waitForFunction(() => document.querySelectorAll('table tr').length > 1);
     if (number > 1) await page.getByText(`(${number}/${last})`).waitFor();
-    const rows = await page.locator('table tr').allInnerTexts();
-    for (const row of rows) {
+    for (const row of await settledRows()) {
       const cells = row.split('\n').map((cell) => cell.trim()).filter((cell) => cell);
       if (cells.length === 3 && cells[0].includes('%')) console.log(`${cells[2]}\t${cells[1]}`);
     }
