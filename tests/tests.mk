@@ -9,6 +9,7 @@ HOST_TESTS  := $(foreach tier,unit contract golden fuzz,$(call test_names,$(tier
 LIVE_TESTS  := $(foreach tier,live guest,$(call test_names,$(tier)))
 TRIGGERS    := $(patsubst tests/trigger/%.c,$(B)/tests/trigger/%,$(wildcard tests/trigger/*.c))
 TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
+LIVE_COMMON := $(TEST_COMMON) $(B)/obj/tests/harness.o
 # Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
 CATCH_LIBS   = $(if $(wildcard $(addsuffix /catch2/catch_all.hpp,/usr/include /usr/local/include)),-lCatch2)
 
@@ -55,7 +56,7 @@ $(B)/tests/fuzz_%_test: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJS) $(TEST_COMMON) $(B
 # Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
 # 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.
 define live_test
-$(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(TEST_COMMON)
+$(B)/tests/$(1)_%_test: $(B)/obj/tests/$(1)/%.o $(LIVE_COMMON)
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CXX) $$(CXXFLAGS) $$(LDFLAGS) -static -s -Wl,--gc-sections -o $$@ $$^ $$(CATCH_LIBS) $$(BOX_LIBS) 2>$$@.err || \

@@ -10,13 +10,15 @@ using live::operator+;
 
 namespace {
 
-// Runs the trigger under a tool with a filter, which may be about the trigger's process.
+// Of a trigger under a tool with a filter, which may be about the trigger's process.
 struct Filtered {
+  const Subject& subject;
   live::Result result;
   int pid;
   std::size_t shown;  // of the trigger
 };
 using Filter = std::function<Words(const Process&)>;
+using Subjects = std::vector<Subject>;
 
 Filtered run_filtered(const Subject& subject, const Filter& filter, std::function<void()> inside = {}) {
   Process process(subject.command(), {.inside = std::move(inside), .gated = true});
@@ -24,27 +26,41 @@ Filtered run_filtered(const Subject& subject, const Filter& filter, std::functio
   process.go();
   process.wait();
   live::Result result = tool.stop();
-  CHECK(result.status == 0);
-  CHECK(result.lost() == 0);
-  return {result, process.pid(), subject.shown_of(result, process.pid())};
+  std::size_t shown = subject.shown_of(result, process.pid());
+  return {subject, std::move(result), process.pid(), shown};
 }
 
-void check_filter(const Filter& filter, bool matches, std::function<void()> inside = {}) {
-  for (const Subject& subject : live::samples()) {
-    INFO(subject.tool);
-    CHECK(run_filtered(subject, filter, inside).shown == (matches ? subject.made : 0));
+// Runs each, and says what came of it to a check, after what must hold of all.
+void run_each(const Subjects& subjects, const Filter& filter, const std::function<void()>& inside,
+              const std::function<void(const Filtered&)>& check) {
+  for (const Filtered& one :
+       live::at_once(subjects, [&](const Subject& subject) { return run_filtered(subject, filter, inside); })) {
+    INFO(one.subject.tool);
+    CHECK(one.result.status == 0);
+    CHECK(one.result.lost() == 0);
+    check(one);
   }
 }
 
-// The same of those tools whose rows are about a process that is there before.
+void check_filter(const Filter& filter, bool matches, const std::function<void()>& inside = {}) {
+  run_each(live::samples(), filter, inside,
+           [&](const Filtered& one) { CHECK(one.shown == (matches ? one.subject.made : 0)); });
+}
+
+// Those tools whose rows are about a process that is there before.
+Subjects about_themselves() {
+  Subjects some;
+  for (const Subject& subject : live::samples())
+    if (subject.about_itself()) some.push_back(subject);
+  return some;
+}
+
 void check_own_filter(const Filter& filter, bool matches) {
-  for (const Subject& subject : live::samples()) {
-    if (!subject.about_itself()) continue;
-    INFO(subject.tool);
-    Filtered filtered = run_filtered(subject, filter);
-    CHECK(filtered.shown == (matches ? subject.made : 0));
-    CHECK(subject.shown(filtered.result) == filtered.shown);  // nobody else's
-  }
+  static const Subjects subjects = about_themselves();
+  run_each(subjects, filter, {}, [&](const Filtered& one) {
+    CHECK(one.shown == (matches ? one.subject.made : 0));
+    CHECK(one.subject.shown(one.result) == one.shown);  // nobody else's
+  });
 }
 
 // In a new PID namespace: its second process becomes the command when a byte comes, the first goes on.
@@ -116,16 +132,17 @@ TEST_CASE("--user") {
 
 namespace {
 
-// How much is shown of each tool's trigger with these globs, and how much of it bears the trigger's name.
-void each_by_comm(const std::function<void(const std::string& name, std::size_t named,
-                                           const std::function<std::size_t(const std::string&)>& shown)>& check) {
-  for (const Subject& subject : live::samples()) {
-    INFO(subject.tool);
-    auto shown = [&](const std::string& globs) {
-      return run_filtered(subject, [&](const Process&) { return Words{"--comm", globs}; }).shown;
-    };
+// With globs made of the trigger's name.
+void check_comm(const std::function<std::string(const std::string& name)>& globs, bool matches) {
+  for (const Filtered& one : live::at_once(live::samples(), [&](const Subject& subject) {
+         return run_filtered(subject, [&](const Process&) { return Words{"--comm", globs(subject.trigger)}; });
+       })) {
+    INFO(one.subject.tool);
+    CHECK(one.result.status == 0);
+    CHECK(one.result.lost() == 0);
     // The second program of execsnoop's trigger has another name.
-    check(subject.trigger, subject.tool == "execsnoop" ? 1 : subject.made, shown);
+    std::size_t named = one.subject.tool == "execsnoop" ? 1 : one.subject.made;
+    CHECK(one.shown == (matches ? named : 0));
   }
 }
 
@@ -133,23 +150,22 @@ void each_by_comm(const std::function<void(const std::string& name, std::size_t 
 
 TEST_CASE("--comm") {
   NEEDS("root");
-  each_by_comm([](const std::string& name, std::size_t named, const auto& shown) {
-    CHECK(shown("zzz," + name.substr(0, 2) + "*") == named);
-    CHECK(shown("?" + name) == 0);
-  });
+  check_comm([](const std::string& name) { return "zzz," + name.substr(0, 2) + "*"; }, true);
+  check_comm([](const std::string& name) { return "?" + name; }, false);
 }
 
 TEST_CASE("--comm takes globs of every kind", "[any-kernel]") {
   NEEDS("root");
-  each_by_comm([](const std::string& name, std::size_t named, const auto& shown) {
-    std::string changed = name;
-    changed.back()++;
-    CHECK(shown(name) == named);
-    CHECK(shown("[a-z]*" + name.substr(2)) == named);
-    CHECK(shown("?" + name.substr(1)) == named);
-    CHECK(shown(changed) == 0);
-    CHECK(shown(name + "?") == 0);
-  });
+  check_comm([](const std::string& name) { return name; }, true);
+  check_comm([](const std::string& name) { return "[a-z]*" + name.substr(2); }, true);
+  check_comm([](const std::string& name) { return "?" + name.substr(1); }, true);
+  check_comm(
+      [](std::string name) {
+        name.back()++;
+        return name;
+      },
+      false);
+  check_comm([](const std::string& name) { return name + "?"; }, false);
 }
 
 TEST_CASE("--cgroup takes in what is beneath", "[each-kernel]") {
@@ -246,10 +262,13 @@ TEST_CASE("different filters must all match") {
 TEST_CASE("inside a PID namespace PIDs are shown as it sees them", "[each-kernel]") {
   NEEDS("root");
   NEEDS("pidns");
+  auto run = [](const Subject& subject) {
+    return live::trace(subject.tool, subject.options, subject.command(), {.inside = live::enter_pid_namespace});
+  };
+  std::vector<live::Result> results = live::at_once(live::samples(), run);
   for (const Subject& subject : live::samples()) {
+    const live::Result& result = results[&subject - live::samples().data()];
     INFO(subject.tool);
-    live::Result result =
-        live::trace(subject.tool, subject.options, subject.command(), {.inside = live::enter_pid_namespace});
     CHECK(result.status == 0);
     CHECK(subject.shown_of(result, 2) == subject.made);  // the tool itself is 1
     CHECK(subject.shown(result) == subject.made);
@@ -262,11 +281,11 @@ TEST_CASE("inside a PID namespace PIDs are shown as it sees them", "[each-kernel
 TEST_CASE("inside a PID namespace PIDs are given as it sees them") {
   NEEDS("root");
   NEEDS("pidns");
-  for (const Subject& subject : live::samples()) {
-    if (!subject.about_itself()) continue;
-    for (const char* option : {"-p", "-t", "--tree"}) {
-      if (option != std::string("-p") && subject.counts) continue;  // nothing would end the run
-      INFO(subject.tool << ' ' << option);
+  Subjects subjects = about_themselves();
+  for (const char* option : {"-p", "-t", "--tree"}) {
+    // Nothing would end the run of one that counts.
+    if (option == std::string("-t")) std::erase_if(subjects, [](const Subject& subject) { return subject.counts; });
+    auto run = [&](const Subject& subject) {
       auto inside = [&] {
         live::enter_pid_namespace();
         become_second(subject.command());
@@ -274,10 +293,14 @@ TEST_CASE("inside a PID namespace PIDs are given as it sees them") {
       Words end = subject.counts ? Words{} : Words{"-n", std::to_string(subject.made)};
       live::Tool tool(subject.tool, subject.options + Words{option, "2"} + end, {.inside = inside});
       tool.go();
-      live::Result result = tool.finish();
-      CHECK(result.status == 0);
-      CHECK(subject.shown_of(result, 2) == subject.made);
-      CHECK(subject.shown(result) == subject.made);
+      return tool.finish();
+    };
+    std::vector<live::Result> results = live::at_once(subjects, run);
+    for (std::size_t i = 0; i < subjects.size(); i++) {
+      INFO(subjects[i].tool << ' ' << option);
+      CHECK(results[i].status == 0);
+      CHECK(subjects[i].shown_of(results[i], 2) == subjects[i].made);
+      CHECK(subjects[i].shown(results[i]) == subjects[i].made);
     }
   }
 }

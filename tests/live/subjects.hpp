@@ -89,7 +89,7 @@ inline const std::vector<Subject>& subjects() {
       sleeps("offcputime"),
       sleeps("offwaketime"),
       sleeps("wakeuptime"),
-      {"profile", "calls", {"getppid", std::to_string(heavy(3'000'000))}, {}, "pid", 1, {{"clock"}}, true, true},
+      {"profile", "calls", {"getppid", std::to_string(heavy(1'000'000))}, {"-F", "499"}, "pid", 1, {{"clock"}}, true, true},
       {"trace", "calls", {"getppid", "7"}, {"tracepoint:syscalls:sys_enter_getppid"}, "pid", 7, {{"tracepoint"}}},
       {"usdtsnoop", "marks", {"7"}, least("usdtsnoop"), "pid", 7, {{"uprobe"}}, false, false, true},
       {"strlencount", "texts", {"7"}, least("strlencount"), "pid", 10, {{"uprobe"}}, true, false, true},
