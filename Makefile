@@ -81,6 +81,9 @@ $(B)/obj/%.o: %.cpp Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXALL) $(OBJ_FLAGS) -MMD -MP -c $< -o $@
 
+# What each row passes through on its way out.
+$(patsubst %,$(B)/obj/tools/common/%.o,sink text stream clock): OBJ_FLAGS = -O2
+
 # A tool's entry bears its name, so that the box can hold all of them.
 define tool_object
 $(B)/obj/tools/$(1).o: OBJ_FLAGS = -Dtool=tool_$(1)

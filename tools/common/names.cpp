@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -87,26 +88,25 @@ struct FlagName {
 };
 
 // asm-generic/fcntl.h; longer combinations before the bits they contain (O_SYNC holds O_DSYNC, O_TMPFILE O_DIRECTORY).
-std::vector<FlagName> open_flags(std::string_view arch) {
-  bool arm = arch == "arm64";
+constexpr std::array<FlagName, 17> open_flags(bool arm) {
   const std::uint32_t directory = arm ? 040000 : 0200000;
-  return {{0100, "O_CREAT"},
-          {0200, "O_EXCL"},
-          {0400, "O_NOCTTY"},
-          {01000, "O_TRUNC"},
-          {02000, "O_APPEND"},
-          {04000, "O_NONBLOCK"},
-          {04010000, "O_SYNC"},
-          {010000, "O_DSYNC"},
-          {020000, "O_ASYNC"},
-          {arm ? 0200000u : 040000u, "O_DIRECT"},
-          {arm ? 0400000u : 0100000u, "O_LARGEFILE"},
-          {020000000 | directory, "O_TMPFILE"},
-          {directory, "O_DIRECTORY"},
-          {arm ? 0100000u : 0400000u, "O_NOFOLLOW"},
-          {01000000, "O_NOATIME"},
-          {02000000, "O_CLOEXEC"},
-          {010000000, "O_PATH"}};
+  return {{{0100, "O_CREAT"},
+           {0200, "O_EXCL"},
+           {0400, "O_NOCTTY"},
+           {01000, "O_TRUNC"},
+           {02000, "O_APPEND"},
+           {04000, "O_NONBLOCK"},
+           {04010000, "O_SYNC"},
+           {010000, "O_DSYNC"},
+           {020000, "O_ASYNC"},
+           {arm ? 0200000u : 040000u, "O_DIRECT"},
+           {arm ? 0400000u : 0100000u, "O_LARGEFILE"},
+           {020000000 | directory, "O_TMPFILE"},
+           {directory, "O_DIRECTORY"},
+           {arm ? 0100000u : 0400000u, "O_NOFOLLOW"},
+           {01000000, "O_NOATIME"},
+           {02000000, "O_CLOEXEC"},
+           {010000000, "O_PATH"}}};
 }
 
 }  // namespace
@@ -192,12 +192,13 @@ std::vector<std::string> all_users() {
 
 std::string open_flags_text(std::string_view arch, std::uint32_t flags) {
   static constexpr std::string_view modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+  static constexpr auto of_arm = open_flags(true), of_others = open_flags(false);
   std::string out(modes[flags & 3]);
   flags &= ~3u;
-  for (const FlagName& flag : open_flags(arch)) {
+  for (const FlagName& flag : arch == "arm64" ? of_arm : of_others) {
     if ((flags & flag.bits) != flag.bits) continue;
     flags &= ~flag.bits;
-    out += cat('|', flag.name);
+    out += '|', out += flag.name;
   }
   if (flags) {
     out += '|';

@@ -174,6 +174,8 @@ void append_plain(std::string& out, const Cell& cell, Time time) {
   }
 }
 
+bool is_time(const Column& column) { return column.key == std::string_view("time"); }
+
 class TextSink : public Sink {
  public:
   TextSink(TimeStyle time, bool reports, OutputBuffer& out) : time_(time), reports_(reports), out_(out) {}
@@ -182,13 +184,11 @@ class TextSink : public Sink {
 
   void table(const Columns& columns) override {
     std::string& out = out_.text();
-    std::size_t begin = out.size(), pad = 0;
+    Line line;
     const auto& all = columns.columns();
     if (is_raw(all)) return;
-    for (std::size_t i = 0; i < all.size(); i++) {
-      if (!shown(all[i])) continue;
-      place(out, pad, all[i], i + 1 == all.size(), all[i].heading, begin);
-    }
+    for (const Column& column : all)
+      if (shown(column)) place(out, line, column, column.heading);
     out += '\n';
   }
 
@@ -208,7 +208,7 @@ class TextSink : public Sink {
 
   void row(const Columns& columns, const std::vector<Cell>& cells, const RowMark& mark) override {
     std::string& out = out_.text();
-    std::size_t begin = out.size(), pad = 0;
+    Line line;
     const auto& all = columns.columns();
     if (is_raw(all)) {
       out += cells.back().text();
@@ -219,15 +219,17 @@ class TextSink : public Sink {
       if (!shown(all[i])) continue;
       cell_.clear();
       if (cells[i].kind == Kind::stack) {
+        std::size_t begin = out.size();
         if (std::exchange(stacks, true)) out += cat("\n    -- ", all[i].heading);
         append_stack(out, *cells[i].frames);
+        line.have += width(std::string_view(out).substr(begin));
         continue;
       }
       append_plain(cell_, cells[i], [&](std::uint64_t boot) {
         append_time(cell_, time_, clock_, boot, previous_);
         previous_ = boot;
       });
-      place(out, pad, all[i], i + 1 == all.size(), cell_, begin);
+      place(out, line, all[i], cell_);
     }
     out += mark.late ? " (late)\n" : "\n";
   }
@@ -260,11 +262,11 @@ class TextSink : public Sink {
   static bool is_raw(const std::vector<Column>& all) { return !all.empty() && all.back().raw && all.back().raw(); }
 
   bool shown(const Column& column) const {
-    return (!column.shown || column.shown()) && !(column.key == "time" && time_ == TimeStyle::none);
+    return (!column.shown || column.shown()) && !(is_time(column) && time_ == TimeStyle::none);
   }
 
   int width_of(const Column& column) const {
-    if (column.key != "time") return std::max(column.width, static_cast<int>(column.heading.size()));
+    if (!is_time(column)) return std::max(column.width, static_cast<int>(column.heading.size()));
     switch (time_) {
       case TimeStyle::iso: return 35;
       case TimeStyle::epoch: return 20;
@@ -274,20 +276,22 @@ class TextSink : public Sink {
     }
   }
 
+  // How far a line has come, and how far it would be were no value too wide for its column.
+  struct Line {
+    std::size_t have = 0, planned = 0;
+  };
+
   // Puts a value into its column. A value that is too wide takes from the space of those that follow it, so that the
   // row finds back into its columns.
-  void place(std::string& out, std::size_t& planned, const Column& column, bool last, std::string_view text,
-             std::size_t begin) {
-    std::size_t have = width(std::string_view(out).substr(begin)), size = width(text);
+  void place(std::string& out, Line& line, const Column& column, std::string_view text) {
+    std::size_t size = width(text);
     auto room = static_cast<std::size_t>(width_of(column));
-    std::size_t target = planned + (column.right && size < room ? room - size : 0);
-    if (have < target)
-      out.append(target - have, ' ');
-    else if (have > 0 && have >= target && out.back() != ' ')
-      out += ' ';
+    std::size_t target = line.planned + (column.right && size < room ? room - size : 0);
+    std::size_t gap = line.have < target ? target - line.have : line.have > 0 && out.back() != ' ';
+    out.append(gap, ' ');
     out += text;
-    planned += room + 1;
-    if (last) return;
+    line.have += gap + size;
+    line.planned += room + 1;
   }
 
   // A bar for each power of two between the first and the last that have any.
@@ -600,7 +604,7 @@ class CsvSink : public Sink {
   void end(const End&) override {}
 
  private:
-  bool shown(const Column& column) const { return !(column.key == "time" && time_ == TimeStyle::none); }
+  bool shown(const Column& column) const { return !(is_time(column) && time_ == TimeStyle::none); }
 
   void append_field(std::string& field, const Cell& cell) {
     if (cell.kind == Kind::duration) {

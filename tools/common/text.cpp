@@ -226,13 +226,11 @@ void append_shell_word(std::string& out, std::string_view word) {
 }
 
 std::size_t width(std::string_view text) {
-  std::size_t columns = 0;
+  auto plain = [](char c) { return c >= ' ' && c <= '~'; };
+  // Most text there is has nothing else.
+  std::size_t columns = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), plain) - text.begin());
+  text.remove_prefix(columns);
   while (!text.empty()) {
-    if (text.front() >= ' ' && text.front() <= '~') {  // most text there is
-      columns++;
-      text.remove_prefix(1);
-      continue;
-    }
     auto [point, size] = next_character(text);
     bool combining = (point >= 0x300 && point <= 0x36f) || (point >= 0xfe00 && point <= 0xfe0f);
     columns += combining ? 0 : wide(point) ? 2 : 1;
