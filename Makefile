@@ -153,6 +153,10 @@ install: all
 # --- Tests -----------------------------------------------------------------------------------------------------------
 include $(wildcard tests/tests.mk)
 
+# The tools beside their peers, for some twelve minutes: as root, on a machine that does nothing else.
+bench: all box
+	$(Q)tests/bench/run --json $(B)/bench/figures.json
+
 clean:
 	$(Q)rm -rf $(B)
 

@@ -21,10 +21,6 @@ check: all $(HOST_TESTS) $(B)/tests/layouts.o
 	$(Q)failed=; for test in $(HOST_TESTS); do echo "$$test"; $$test || failed="$$failed $$test"; done; \
 	  if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
-# Our tools beside their peers, for some twelve minutes: as root, on a machine that does nothing else.
-bench: all box
-	$(Q)tests/bench/run --json $(B)/bench/figures.json
-
 # Not optimized: they wait for the tools, and nobody for them but who compiles them.
 $(B)/obj/tests/%.o: OBJ_FLAGS = -Itests -O0 -g0 -U_FORTIFY_SOURCE
 

@@ -89,7 +89,8 @@ def wrapping(package, ask, load, alone, count):
     text = tracer.output()
     watched = float(text.strip().split("\n")[0])
     with open("/dev/shm/corekit-bench.strace", encoding="utf-8") as written:
-        return {"alone": alone, "added": watched - alone, "made": count, "shown": count_rows(ask.row, written.read()), "lost": 0}
+        shown = count_rows(ask.row, written.read())
+    return {"alone": alone, "added": watched - alone, "made": count, "shown": shown, "lost": 0}
 
 
 def told(ask, text, made, lost, contest):
@@ -118,11 +119,11 @@ def start(question, contest, package, ask, scale):
     return figures | {"stop": tracer.stop_ms}
 
 
-def rest(question, seconds):
-    """All the tools at once, waiting: {(contest, package): figures}. Only what they do themselves happens."""
+def rest(contests, seconds):
+    """These contests' tools at once, waiting: {(contest, package): figures}. Only what they do themselves happens."""
     waiting, found = {}, {}
     try:
-        for contest in question.contests:
+        for contest in contests:
             for package, ask in contest.asks.items():
                 with contextlib.suppress(CannotRun):
                     waiting[contest.name, package] = started(contest, package, ask)
@@ -130,7 +131,8 @@ def rest(question, seconds):
         before = {key: tracer.cpu_ns() for key, tracer in waiting.items()}
         time.sleep(seconds)
         for key, tracer in waiting.items():
-            found[key] = {"idle": (tracer.cpu_ns() - before[key]) / seconds / 1e6, "resident": tracer.memory_kb("VmRSS")}
+            idle = (tracer.cpu_ns() - before[key]) / seconds / 1e6
+            found[key] = {"idle": idle, "resident": tracer.memory_kb("VmRSS")}
     finally:
         for tracer in waiting.values():
             tracer.stop()
@@ -149,7 +151,7 @@ def held(contest, package, ask, rate, seconds):
 
 
 def highest_held(contest, package, ask, seconds):
-    """The highest rate at which everything is shown, of rates that rise until something is not or no more can be made."""
+    """The highest rate at which all is shown, of rates that rise until something is not or no more can be made."""
     rate, best, steps = 10_000, 0, []
     while rate < 1_000_000:
         step = held(contest, package, ask, rate, seconds)

@@ -76,7 +76,8 @@ def sizes():
     for package in ("libbpf-tools", "bpftrace", "bpfcc-tools", "linux-perf", "strace"):
         listed = subprocess.run(["dpkg", "-L", package], capture_output=True, text=True, check=False).stdout.split("\n")
         files = [path for path in listed if "/sbin/" in path or "/bin/" in path or "/lib/" in path]
-        found[package] = sum(os.path.getsize(path) for path in set(files) if os.path.isfile(path) and not os.path.islink(path))
+        plain = {path for path in files if os.path.isfile(path) and not os.path.islink(path)}
+        found[package] = sum(os.path.getsize(path) for path in plain)
     return {name: size for name, size in found.items() if size}
 
 
@@ -87,7 +88,8 @@ def versions():
 
     found = {OURS: said([str(ROOT / "build/bin/opensnoop"), "--version"])}
     for package in ("libbpf-tools", "bpftrace", "bpfcc-tools", "linux-perf", "strace"):
-        version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=False)
+        words = ["dpkg-query", "-W", "-f", "${Version}", package]
+        version = subprocess.run(words, capture_output=True, text=True, check=False)
         if version.returncode == 0 and version.stdout:
             found[package] = version.stdout
     return found

@@ -56,6 +56,13 @@ DISK_SCRIPT = (
     "tracepoint:block:block_rq_complete /@begin[args->dev, args->sector]/ "
     "{ @us = hist((nsecs - @begin[args->dev, args->sector]) / 1000); delete(@begin[args->dev, args->sector]); }"
 )
+SNOOP_SCRIPT = (
+    "tracepoint:block:block_rq_issue { @begin[args->dev, args->sector] = nsecs; @comm[args->dev, args->sector] = comm; } "
+    "tracepoint:block:block_rq_complete /@begin[args->dev, args->sector]/ "
+    r'{ printf("%s %d 7:%d %d %d\n", @comm[args->dev, args->sector], pid, args->dev & 0xfffff, args->sector, '
+    "nsecs - @begin[args->dev, args->sector]); "
+    "delete(@begin[args->dev, args->sector]); delete(@comm[args->dev, args->sector]); }"
+)
 SYSCALLS_SCRIPT = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }"
 LATENCY_SCRIPT = (
     "tracepoint:raw_syscalls:sys_enter { @begin[tid] = nsecs; } tracepoint:raw_syscalls:sys_exit /@begin[tid]/ "
@@ -85,7 +92,8 @@ DISK = {
         LIBBPF: Ask("biolatency", PEER_BUCKET),
         BPFTRACE: Ask(DISK_SCRIPT, SCRIPT_BUCKET),
     },
-    "disksnoop": {OURS: Ask("disksnoop", r"^\S+ +reads .* loop\d+ "), LIBBPF: Ask("biosnoop", r" loop\d+ ")},
+    "disksnoop": {OURS: Ask("disksnoop", r"^\S+ +reads .* loop\d+ "), LIBBPF: Ask("biosnoop", r" loop\d+ "),
+                  BPFTRACE: Ask(SNOOP_SCRIPT, r"^reads \d+ 7:\d+ ")},
     "bitesize": {OURS: Ask("bitesize", r"comm = reads\s+.*\n\[4K, 8K\) +(\d+)"),
                  LIBBPF: Ask("bitesize", r"= reads\n(?:.*\n)*?\s+4 -> 7 +: (\d+)")},
 }  # fmt: skip
@@ -292,9 +300,8 @@ QUESTIONS = {
             Contest("hello", {OURS: Ask("hello"), BPFTRACE: Ask(
                 'tracepoint:sched:sched_process_fork { printf("%d %s\\n", args->child_pid, comm); }')}),
             Contest("randomread", {OURS: Ask("randomread"), BPFTRACE: Ask(
-                'tracepoint:syscalls:sys_enter_getrandom { printf("%d %s %d\\n", pid, comm, args->count); }')}),
-            Contest("ttysnoop", {OURS: Ask("ttysnoop"), BPFTRACE: Ask(
-                'tracepoint:syscalls:sys_enter_write /args->fd == 1/ { printf("%s", str(args->buf, args->count)); }')}),
+                'tracepoint:syscalls:sys_enter_getrandom { printf("%d %s\\n", pid, comm); }')}),
+            Contest("ttysnoop", {OURS: Ask("ttysnoop")}),
             Contest("funclatency", {OURS: Ask("funclatency LOAD:called"), LIBBPF: Ask("funclatency LOAD:called"),
                                     BPFTRACE: Ask(FUNCTION_SCRIPT)}, "calls"),
             Contest("trace", {OURS: Ask(f"trace {GETPPID} cpu"), BPFTRACE: Ask(
@@ -306,10 +313,10 @@ QUESTIONS = {
                 f"{GETPPID} {{ @[ustack] = count(); }}")}),
             Contest("strlencount", {OURS: Ask("strlencount"), BPFTRACE: Ask(
                 "uprobe:/lib/x86_64-linux-gnu/libc.so.6:strlen { @[str(arg0)] = count(); }")}),
-            Contest("usdtsnoop", {OURS: Ask("usdtsnoop /lib/x86_64-linux-gnu/libc.so.6 'libc:setjmp'"), BPFTRACE: Ask(
-                'usdt:/lib/x86_64-linux-gnu/libc.so.6:libc:setjmp { printf("%d %s\\n", pid, comm); }')}),
-            Contest("fgraph", {OURS: Ask("fgraph LOAD --func called")}, "calls"),
-            Contest("inject", {OURS: Ask("inject open --error EIO --yes-break-it -p 1")}),
+            Contest("usdtsnoop", {OURS: Ask("usdtsnoop /usr/lib/x86_64-linux-gnu/libstdc++.so.6 libstdcxx:throw"), BPFTRACE: Ask(
+                'usdt:/usr/lib/x86_64-linux-gnu/libstdc++.so.6:libstdcxx:throw { printf("%d %s\\n", pid, comm); }')}),
+            Contest("fgraph", {OURS: Ask("fgraph -- sleep 20")}),
+            Contest("inject", {OURS: Ask("inject open --error EIO --yes-break-it --comm nobody")}),
         ],
         how="start",
         columns=("ready", "peak", "stop", "idle", "resident"),

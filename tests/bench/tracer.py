@@ -83,8 +83,9 @@ class Tracer:
         self.pid = self.process.pid
 
     def start(self, more, pass_fds=()):
-        self.process = subprocess.Popen(self.words + more, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
-                                        pass_fds=pass_fds, env=ENVIRONMENT)  # fmt: skip
+        words = self.words[:1] + more + self.words[1:]
+        files = {"stdin": subprocess.DEVNULL, "stdout": self.out, "stderr": self.err}
+        self.process = subprocess.Popen(words, **files, pass_fds=pass_fds, env=ENVIRONMENT)
 
     def start_ours(self):
         ready, end = os.pipe()
@@ -111,8 +112,9 @@ class Tracer:
     def give_up(self):
         self.process.kill()
         self.process.wait()
-        said = [line for line in self.output().split("\n") if line.strip()]
-        raise CannotRun(f"{self.words[0]} does not work here: {said[-1] if said else 'it says nothing'}")
+        said = [line for line in self.output().split("\n") if line.strip()] or ["it says nothing"]
+        reasons = [line for line in said if re.search("(?i)error|fail|exception", line)]
+        raise CannotRun(f"{self.words[0]} does not work here: {(reasons or said)[-1]}")
 
     def cpu_ns(self):
         """Of all its threads, those that ended apart."""
@@ -152,7 +154,7 @@ class Tracer:
         for one in [signal.SIGINT] * 3 + [signal.SIGKILL]:
             self.process.send_signal(one)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+                self.process.wait(5)
                 return
         raise CannotRun(f"{self.words[0]} cannot be ended")
 
