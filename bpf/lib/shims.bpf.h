@@ -107,6 +107,37 @@ static __always_inline struct pt_regs *entry_regs(void)
 	return (struct pt_regs *)(top - bpf_core_type_size(struct pt_regs));
 }
 
+/* Where the program that the current task runs has its code and its first stack; 0 for a kernel thread. */
+static __always_inline void current_program(struct task_struct *task, __u64 *start_code, __u64 *start_stack)
+{
+	if (kernel_has_helper(get_current_task_btf)) {
+		*start_code = task->mm->start_code;
+		*start_stack = task->mm->start_stack;
+	} else {
+		*start_code = BPF_CORE_READ(task, mm, start_code);
+		*start_stack = BPF_CORE_READ(task, mm, start_stack);
+	}
+}
+
+#ifdef __TARGET_ARCH_x86
+/* Where the current task was when it entered the kernel. */
+struct entry_state {
+	__u64 ip, sp, bp;
+	__u16 cs;
+};
+
+static __always_inline void entry_state(struct entry_state *state)
+{
+	struct pt_regs *regs = entry_regs();
+
+	if (kernel_has_helper(task_pt_regs))
+		*state = (struct entry_state){ .ip = regs->ip, .sp = regs->sp, .bp = regs->bp, .cs = regs->cs };
+	else
+		*state = (struct entry_state){ .ip = BPF_CORE_READ(regs, ip), .sp = BPF_CORE_READ(regs, sp),
+					       .bp = BPF_CORE_READ(regs, bp), .cs = BPF_CORE_READ(regs, cs) };
+}
+#endif
+
 #ifdef __TARGET_ARCH_arm64
 #define SYSCALL_NUMBER_MEMBER syscallno
 /* _TIF_32BIT in thread_info.flags. */

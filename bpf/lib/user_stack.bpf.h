@@ -24,14 +24,27 @@
  */
 const volatile bool unwind_tables, unwind_frames = true;
 
-#define UNWIND_REGISTERS 21 /* words of x86_64's pt_regs */
+/* A row that was found before. It holds as long as the process's ranges have this version: tables never change. */
+struct unwind_warm {
+	__u64 address;
+	__u32 version;
+	__u32 rule;
+};
+#define UNWIND_WARM_BITS 8
+
+#define UNWIND_WINDOW 64 /* words */
 
 struct user_walk {
 	__u64 pc, sp, frame; /* of the frame that is left next */
 	__u64 start_stack; /* where the program's first stack begins */
 	struct kit_unwind_range range; /* where the last address was */
-	__u64 regs[UNWIND_REGISTERS];
 	__u64 read[7];
+	__u32 range_version; /* of the ranges that `range` is from */
+	__u32 version; /* of those with which the walk began */
+	__u64 window_at; /* of the stack that is in `window`: where it begins */
+	__u64 window_words; /* and how much it is */
+	__u64 window[UNWIND_WINDOW];
+	struct unwind_warm warm[1 << UNWIND_WARM_BITS];
 	__u32 tgid; /* whose ranges */
 	__u32 depth;
 	__u32 none; /* 0 */
@@ -140,6 +153,7 @@ __noinline int unwind_find_range(__u32 place, __u64 address)
 	range = &process->ranges[found];
 	if (address - range->start < (__u64)range->pages << 12) {
 		at->walk.range = *range;
+		at->walk.range_version = process->version;
 		return 1;
 	}
 	at->walk.range.pages = 0;
@@ -292,9 +306,10 @@ static __always_inline __u64 unwind_cfa(struct user_walk *walk, __u32 rule, int 
 		return walk->sp + 8 + ((walk->pc & 15) * 8 >= offset ? 8 : 0);
 	if (kind >= KIT_UNWIND_REGISTER) {
 		kind -= KIT_UNWIND_REGISTER;
-		if (!walk->innermost || kind >= KIT_UNWIND_REGISTERS)
+		if (!walk->innermost || kind >= KIT_UNWIND_REGISTERS ||
+		    bpf_probe_read_kernel(walk->read, 8, (__u64 *)entry_regs() + kind))
 			return 0;
-		return walk->regs[kind] + offset;
+		return walk->read[0] + offset;
 	}
 	if (kind == KIT_UNWIND_AT_STACK)
 		from = walk->sp;
@@ -347,6 +362,93 @@ static __always_inline int unwind_by_rule(struct user_walk *walk, __u32 rule)
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
 }
 
+static __always_inline struct unwind_warm *unwind_warm_of(struct user_walk *walk, __u64 address)
+{
+	return &walk->warm[(__u32)address * 0x9e3779b1 >> (32 - UNWIND_WARM_BITS)];
+}
+
+/* Whether unwind_quickly() knows what to do with a rule. */
+static __always_inline bool unwind_is_quick(__u32 rule)
+{
+	__u32 kind = kit_unwind_kind(rule);
+
+	return kind == KIT_UNWIND_STACK || kind == KIT_UNWIND_FRAME ? kit_unwind_frame(rule) <= UNWIND_WINDOW :
+								      kind == KIT_UNWIND_OUTERMOST;
+}
+
+static __always_inline void unwind_remember(struct user_walk *walk, __u64 address, __u32 rule)
+{
+	struct unwind_warm *warm = unwind_warm_of(walk, address);
+
+	if (!unwind_is_quick(rule))
+		return;
+	warm->address = address;
+	warm->version = walk->range_version;
+	warm->rule = rule;
+}
+
+/* Reads the stack from there on, as far as it is sure to be there if its first word is. */
+__noinline int unwind_look(__u32 place, __u64 from)
+{
+	struct stacks_place *at;
+	__u32 words = (4096 - (from & 4095)) >> 3;
+
+	if (!unwind_tables)
+		return 0;
+	at = bpf_map_lookup_elem(&stacks_scratch, &place);
+	if (!at)
+		return 0;
+	if (words > UNWIND_WINDOW)
+		words = UNWIND_WINDOW;
+	at->walk.window_at = from;
+	at->walk.window_words = unwind_read(at->walk.window, 8 * words, from) ? words : 0;
+	return 0;
+}
+
+#define UNWIND_SLOWLY -1
+
+/*
+ * The same as unwind_step() for a frame whose row was met before, as most were, and is of a common kind: nothing is
+ * called, since calls are most of what a step costs. Else UNWIND_SLOWLY, and nothing is changed.
+ */
+static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
+{
+	struct user_walk *walk = &at->walk;
+	__u64 address = walk->pc - !walk->exact, cfa, words, caller;
+	struct unwind_warm *warm = unwind_warm_of(walk, address);
+	__u32 rule = warm->rule, depth = walk->depth, saved = kit_unwind_frame(rule), low = saved ? saved : 1;
+
+	if (warm->address != address || warm->version != walk->version || depth >= KIT_STACK_DEPTH)
+		return UNWIND_SLOWLY;
+	if (kit_unwind_kind(rule) == KIT_UNWIND_STACK)
+		cfa = walk->sp;
+	else if (kit_unwind_kind(rule) == KIT_UNWIND_FRAME && !walk->frame_unknown)
+		cfa = walk->frame;
+	else
+		return UNWIND_SLOWLY;
+	cfa += kit_unwind_offset(rule);
+	if (cfa <= walk->sp || cfa & 7)
+		return UNWIND_SLOWLY;
+	words = (cfa - walk->window_at) >> 3;
+	if (words > walk->window_words || words < low) {
+		unwind_look(place, cfa - 8 * low);
+		words = low;
+		if (words > walk->window_words)
+			return UNWIND_SLOWLY;
+	}
+	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
+	walk->depth = depth + 1;
+	if (saved) {
+		walk->frame = walk->window[(words - saved) & (UNWIND_WINDOW - 1)];
+		walk->frame_unknown = false;
+	}
+	caller = walk->window[(words - 1) & (UNWIND_WINDOW - 1)];
+	walk->exact = walk->innermost = walk->by_frame = false;
+	walk->sp = cfa;
+	walk->pc = caller;
+	return caller ? 0 : KIT_UNWIND_COMPLETE;
+}
+
 /* Keeps the frame and goes to its caller's: how the walk ended, or 0. */
 __noinline int unwind_step(__u32 place)
 {
@@ -387,6 +489,7 @@ __noinline int unwind_step(__u32 place)
 		why = unwind_by_frame(walk, jit ? KIT_UNWIND_END_JIT : KIT_UNWIND_END_NO_TABLE);
 	} else {
 		rule = unwind_find_rule(walk->range.piece, address - walk->range.start + walk->range.delta, walk->none);
+		unwind_remember(walk, address, rule);
 		why = unwind_by_rule(walk, rule);
 	}
 	walk->innermost = false;
@@ -398,12 +501,6 @@ __noinline int unwind_step(__u32 place)
 
 #ifdef __TARGET_ARCH_x86
 #define UNWIND_USER_CS 0x33
-enum unwind_word {
-	UNWIND_RBP = 4,
-	UNWIND_RIP = 16,
-	UNWIND_CS = 17,
-	UNWIND_RSP = 19
-};
 
 /* Whether a process's ranges are of the program that it runs now. */
 static __always_inline bool unwind_is_of(struct kit_unwind_process *process, __u64 start_stack, __u64 start_code)
@@ -411,22 +508,26 @@ static __always_inline bool unwind_is_of(struct kit_unwind_process *process, __u
 	return process->start_stack == start_stack && process->start_code == start_code;
 }
 
-/* Whose ranges are those of the current process: its own or, just after fork(), its parent's. 0: nobody's. */
-static __always_inline __u32 unwind_owner(struct task_struct *task, __u64 start_stack)
+/* Whose ranges are those of the current process, its own or, just after fork(), its parent's; or NULL. */
+static __always_inline struct kit_unwind_process *unwind_owner(struct task_struct *task, struct user_walk *walk)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct kit_unwind_process *process = bpf_map_lookup_elem(&unwind_processes, &tgid);
-	__u64 start_code = BPF_CORE_READ(task, mm, start_code);
+	struct kit_unwind_process *process;
+	__u64 start_code;
 
+	current_program(task, &start_code, &walk->start_stack);
+	walk->tgid = current_read(task, tgid);
+	if (!walk->start_stack) /* a kernel thread */
+		return NULL;
+	process = bpf_map_lookup_elem(&unwind_processes, &walk->tgid);
 	if (process) {
-		if (unwind_is_of(process, start_stack, start_code))
-			return tgid;
+		if (unwind_is_of(process, walk->start_stack, start_code))
+			return process;
 		unwind_missed(process);
-		return 0;
+		return NULL;
 	}
-	tgid = BPF_CORE_READ(task, real_parent, tgid);
-	process = bpf_map_lookup_elem(&unwind_processes, &tgid);
-	return process && unwind_is_of(process, start_stack, start_code) ? tgid : 0;
+	walk->tgid = BPF_CORE_READ(task, real_parent, tgid);
+	process = bpf_map_lookup_elem(&unwind_processes, &walk->tgid);
+	return process && unwind_is_of(process, walk->start_stack, start_code) ? process : NULL;
 }
 
 /*
@@ -437,7 +538,8 @@ __noinline int unwind_walk(__u32 place)
 {
 	struct stacks_place *at;
 	struct user_walk *walk;
-	struct task_struct *task;
+	struct kit_unwind_process *process;
+	struct entry_state entry;
 	int end = 0;
 
 	if (!unwind_tables)
@@ -446,29 +548,28 @@ __noinline int unwind_walk(__u32 place)
 	if (!at)
 		return 0;
 	walk = &at->walk;
-	task = current_task();
-	walk->start_stack = BPF_CORE_READ(task, mm, start_stack);
-	if (!walk->start_stack) /* a kernel thread */
+	process = unwind_owner(current_task(), walk);
+	if (!process)
 		return 0;
-	walk->tgid = unwind_owner(task, walk->start_stack);
-	if (!walk->tgid)
+	entry_state(&entry);
+	if (entry.cs != UNWIND_USER_CS)
 		return 0;
-	if (bpf_probe_read_kernel(walk->regs, sizeof(walk->regs), entry_regs()))
-		return 0;
-	if ((__u16)walk->regs[UNWIND_CS] != UNWIND_USER_CS)
-		return 0;
-	walk->pc = walk->regs[UNWIND_RIP];
-	walk->sp = walk->regs[UNWIND_RSP];
-	walk->frame = walk->regs[UNWIND_RBP];
+	walk->pc = entry.ip;
+	walk->sp = entry.sp;
+	walk->frame = entry.bp;
+	walk->version = process->version;
 	walk->range.pages = 0;
 	walk->range.start = 0;
+	walk->window_words = 0;
 	walk->depth = 0;
 	walk->none = 0;
 	walk->exact = walk->innermost = true;
 	walk->frame_unknown = walk->by_frame = false;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i <= KIT_STACK_DEPTH; i++) {
-		end = unwind_step(place);
+		end = unwind_quickly(at, place);
+		if (end == UNWIND_SLOWLY)
+			end = unwind_step(place);
 		if (end)
 			break;
 	}

@@ -100,7 +100,7 @@ KIT_SIZE_IS(struct kit_unwind_range, 16);
 
 struct kit_unwind_process {
 	__u64 start_stack, start_code; /* of the program that it runs: another one's ranges are not its */
-	__u32 count;
+	__u32 version; /* no other process's, and no earlier of this one, which may have had other ranges */
 	__u32 missed; /* how often an address was in no range, or the program was another */
 	struct kit_unwind_range ranges[KIT_UNWIND_RANGES]; /* by address */
 };

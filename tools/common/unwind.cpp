@@ -184,7 +184,6 @@ class Unwinder::Worker {
     auto process = std::make_unique<kit_unwind_process>();
     process->start_stack = program.start_stack;
     process->start_code = program.start_code;
-    process->count = static_cast<std::uint32_t>(ranges.size());
     for (kit_unwind_range& range : process->ranges) range.start = UINT64_MAX;
     std::copy(ranges.begin(), ranges.end(), process->ranges);
     std::size_t content =
@@ -193,6 +192,7 @@ class Unwinder::Worker {
     auto [known, fresh] = known_.try_emplace(asked.tgid, Known{asked.pid, 0});
     if (!fresh && known->second.content == content) return;
     known->second = {asked.pid, content};
+    process->version = ++versions_;
     if (bpf_map_update_elem(processes_.get(), &asked.tgid, process.get(), BPF_ANY) == 0) {
       most_known_ = std::max(most_known_, known_.size());
       return;
@@ -213,6 +213,7 @@ class Unwinder::Worker {
   UnwindPools pools_;
   UnwindModules modules_;
   std::unordered_map<std::uint32_t, Known> known_;
+  std::uint32_t versions_ = 0;
   std::size_t most_known_ = 0;
   bool cut_ = false;
 
