@@ -133,8 +133,10 @@ static __always_inline void entry_state(struct entry_state *state)
 	if (kernel_has_helper(task_pt_regs))
 		*state = (struct entry_state){ .ip = regs->ip, .sp = regs->sp, .bp = regs->bp, .cs = regs->cs };
 	else
-		*state = (struct entry_state){ .ip = BPF_CORE_READ(regs, ip), .sp = BPF_CORE_READ(regs, sp),
-					       .bp = BPF_CORE_READ(regs, bp), .cs = BPF_CORE_READ(regs, cs) };
+		*state = (struct entry_state){ .ip = BPF_CORE_READ(regs, ip),
+					       .sp = BPF_CORE_READ(regs, sp),
+					       .bp = BPF_CORE_READ(regs, bp),
+					       .cs = BPF_CORE_READ(regs, cs) };
 }
 #endif
 

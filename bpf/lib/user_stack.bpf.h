@@ -30,9 +30,9 @@ struct unwind_warm {
 	__u32 version;
 	__u32 rule;
 };
-#define UNWIND_WARM_BITS 8
+#define UNWIND_WARM 512
 
-#define UNWIND_WINDOW 64 /* words */
+#define UNWIND_WINDOW 128 /* words */
 
 struct user_walk {
 	__u64 pc, sp, frame; /* of the frame that is left next */
@@ -44,7 +44,7 @@ struct user_walk {
 	__u64 window_at; /* of the stack that is in `window`: where it begins */
 	__u64 window_words; /* and how much it is */
 	__u64 window[UNWIND_WINDOW];
-	struct unwind_warm warm[1 << UNWIND_WARM_BITS];
+	struct unwind_warm warm[UNWIND_WARM];
 	__u32 tgid; /* whose ranges */
 	__u32 depth;
 	__u32 none; /* 0 */
@@ -362,9 +362,10 @@ static __always_inline int unwind_by_rule(struct user_walk *walk, __u32 rule)
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
 }
 
+/* An address's own two places, of which the first has what came last. Its neighbours', a line of memory with them. */
 static __always_inline struct unwind_warm *unwind_warm_of(struct user_walk *walk, __u64 address)
 {
-	return &walk->warm[(__u32)address * 0x9e3779b1 >> (32 - UNWIND_WARM_BITS)];
+	return &walk->warm[(address >> 2 ^ address >> 12) & (UNWIND_WARM - 2)];
 }
 
 /* Whether unwind_quickly() knows what to do with a rule. */
@@ -382,26 +383,32 @@ static __always_inline void unwind_remember(struct user_walk *walk, __u64 addres
 
 	if (!unwind_is_quick(rule))
 		return;
+	warm[1] = warm[0];
 	warm->address = address;
 	warm->version = walk->range_version;
 	warm->rule = rule;
 }
 
-/* Reads the stack from there on, as far as it is sure to be there if its first word is. */
+/* Reads the stack from there on, far, or to the page's end, where that is as much as there is. */
 __noinline int unwind_look(__u32 place, __u64 from)
 {
 	struct stacks_place *at;
-	__u32 words = (4096 - (from & 4095)) >> 3;
+	struct user_walk *walk;
+	__u32 size = 4096 - (from & 4095);
 
 	if (!unwind_tables)
 		return 0;
 	at = bpf_map_lookup_elem(&stacks_scratch, &place);
 	if (!at)
 		return 0;
-	if (words > UNWIND_WINDOW)
-		words = UNWIND_WINDOW;
-	at->walk.window_at = from;
-	at->walk.window_words = unwind_read(at->walk.window, 8 * words, from) ? words : 0;
+	walk = &at->walk;
+	walk->window_at = from;
+	walk->window_words = UNWIND_WINDOW;
+	if (unwind_read(walk->window, sizeof(walk->window), from))
+		return 0;
+	walk->window_words = 0;
+	if (size < sizeof(walk->window) && unwind_read(walk->window, size, from))
+		walk->window_words = size / 8;
 	return 0;
 }
 
@@ -416,14 +423,21 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	struct user_walk *walk = &at->walk;
 	__u64 address = walk->pc - !walk->exact, cfa, words, caller;
 	struct unwind_warm *warm = unwind_warm_of(walk, address);
-	__u32 rule = warm->rule, depth = walk->depth, saved = kit_unwind_frame(rule), low = saved ? saved : 1;
+	__u32 depth = walk->depth, rule, saved, low;
 
+	if (warm->address != address)
+		warm++;
 	if (warm->address != address || warm->version != walk->version || depth >= KIT_STACK_DEPTH)
 		return UNWIND_SLOWLY;
+	rule = warm->rule;
+	saved = kit_unwind_frame(rule);
+	low = saved ? saved : 1;
 	if (kit_unwind_kind(rule) == KIT_UNWIND_STACK)
 		cfa = walk->sp;
 	else if (kit_unwind_kind(rule) == KIT_UNWIND_FRAME && !walk->frame_unknown)
 		cfa = walk->frame;
+	else if (kit_unwind_kind(rule) == KIT_UNWIND_OUTERMOST)
+		goto outermost;
 	else
 		return UNWIND_SLOWLY;
 	cfa += kit_unwind_offset(rule);
@@ -447,6 +461,10 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	walk->sp = cfa;
 	walk->pc = caller;
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
+outermost:
+	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
+	walk->depth = depth + 1;
+	return KIT_UNWIND_COMPLETE;
 }
 
 /* Keeps the frame and goes to its caller's: how the walk ended, or 0. */
