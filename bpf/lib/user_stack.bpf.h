@@ -412,6 +412,22 @@ __noinline int unwind_look(__u32 place, __u64 from)
 	return 0;
 }
 
+/* Keeps the frame that is left next: false where there is no room for it. */
+static __always_inline bool unwind_keep(struct stacks_place *at)
+{
+	struct user_walk *walk = &at->walk;
+	__u32 depth = walk->depth;
+
+	/* 5.10 forgets what it knows of a number that was put by, as this one is if it is read before it is asked for. */
+	barrier_var(depth);
+	if (depth >= KIT_STACK_DEPTH)
+		return false;
+	/* The reader takes all but the first for return addresses. */
+	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
+	walk->depth = depth + 1;
+	return true;
+}
+
 #define UNWIND_SLOWLY -1
 
 /*
@@ -423,11 +439,11 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	struct user_walk *walk = &at->walk;
 	__u64 address = walk->pc - !walk->exact, cfa, words, caller;
 	struct unwind_warm *warm = unwind_warm_of(walk, address);
-	__u32 depth = walk->depth, rule, saved, low;
+	__u32 rule, saved, low;
 
 	if (warm->address != address)
 		warm++;
-	if (warm->address != address || warm->version != walk->version || depth >= KIT_STACK_DEPTH)
+	if (warm->address != address || warm->version != walk->version)
 		return UNWIND_SLOWLY;
 	rule = warm->rule;
 	saved = kit_unwind_frame(rule);
@@ -450,8 +466,8 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 		if (words > walk->window_words)
 			return UNWIND_SLOWLY;
 	}
-	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
-	walk->depth = depth + 1;
+	if (!unwind_keep(at))
+		return UNWIND_SLOWLY;
 	if (saved) {
 		walk->frame = walk->window[(words - saved) & (UNWIND_WINDOW - 1)];
 		walk->frame_unknown = false;
@@ -462,9 +478,7 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	walk->pc = caller;
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
 outermost:
-	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
-	walk->depth = depth + 1;
-	return KIT_UNWIND_COMPLETE;
+	return unwind_keep(at) ? KIT_UNWIND_COMPLETE : UNWIND_SLOWLY;
 }
 
 /* Keeps the frame and goes to its caller's: how the walk ended, or 0. */
@@ -495,9 +509,8 @@ __noinline int unwind_step(__u32 place)
 		if (!found && depth && !(exact || unwind_after_call(walk, walk->pc)))
 			return KIT_UNWIND_END_UNMAPPED;
 	}
-	/* The reader takes all but the first for return addresses. */
-	at->stack.frames[depth] = walk->pc + (exact && depth);
-	walk->depth = depth + 1;
+	if (!unwind_keep(at))
+		return KIT_UNWIND_CUT;
 	walk->exact = false;
 	if (!walk->range.pages) {
 		why = unwind_by_frame(walk, KIT_UNWIND_END_NEW);
@@ -585,6 +598,8 @@ __noinline int unwind_walk(__u32 place)
 	walk->frame_unknown = walk->by_frame = false;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i <= KIT_STACK_DEPTH; i++) {
+		/* Lest the compiler enters the loop in its middle for what it knows of the first turn, which 5.10 refuses. */
+		barrier();
 		end = unwind_quickly(at, place);
 		if (end == UNWIND_SLOWLY)
 			end = unwind_step(place);
