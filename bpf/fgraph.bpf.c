@@ -4,10 +4,8 @@
  * address is. Which call a return ends, and what lies beneath what, is the frontend's to find out: a call may end
  * without a return (longjmp, an exception), and that shows only in what follows.
  */
-#include "lib/copies.bpf.h"
-#include "lib/filter.bpf.h"
+#include "lib/fetch.bpf.h"
 #include "lib/span.bpf.h"
-#include "lib/stream.bpf.h"
 
 #include "fgraph.h"
 
@@ -16,6 +14,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool calls_of_program; /* of libraries, only what the program itself calls */
 const volatile __u32 most_depth; /* calls beneath each other that are shown; 0: all */
 const volatile __u32 kernel_depth; /* of the kernel's functions, beneath a system call; 0: wherever they are called */
+const volatile bool with_values; /* whether cookies may name plans */
 
 /* Calls beneath each other that are known here, a power of two; what lies deeper is told of without. */
 #define TRACKED 128
@@ -173,16 +172,11 @@ static __always_inline bool end_counts(struct task_struct *task, struct thread *
 	return !calls_of_program || !(call->cookie & FGRAPH_LIBRARY) || in_program(task, call->caller);
 }
 
-static __always_inline void tell(struct task_struct *task, struct thread *thread, __u32 kind, const struct call *call)
+static __always_inline void tell_call(struct task_struct *task, struct thread *thread, struct fgraph_record *record,
+				      const struct call *call)
 {
-	struct fgraph_record *record;
-	struct filter_ids ids;
+	struct filter_ids ids = filter_ids_of_current(task);
 
-	thread->number++;
-	record = stream_reserve(struct fgraph_record, kind, 0);
-	if (!record)
-		return;
-	ids = filter_ids_of_current(task);
 	record->pid = ids.pid;
 	record->tid = ids.tid;
 	record->number = thread->number;
@@ -191,7 +185,47 @@ static __always_inline void tell(struct task_struct *task, struct thread *thread
 	record->caller = call->caller;
 	record->address = call->address;
 	current_comm(task, record->comm);
+}
+
+static __always_inline void tell(struct task_struct *task, struct thread *thread, __u32 kind, const struct call *call)
+{
+	struct fgraph_record *record;
+
+	thread->number++;
+	record = stream_reserve(struct fgraph_record, kind, 0);
+	if (!record)
+		return;
+	tell_call(task, thread, record, call);
 	stream_submit(record);
+}
+
+/* With the values of its plan; a function of its own, so that the verifier follows it once. */
+static __noinline int tell_valued(struct pt_regs *ctx, struct thread *thread, __u32 kind, const struct call *call)
+{
+	__u32 number = (call->cookie >> FGRAPH_PLAN_AT) - 1;
+	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &number);
+	struct fgraph_valued *record;
+
+	thread->number++;
+	if (!plan)
+		return 0;
+	record = stream_reserve(struct fgraph_valued, kind, fetch_tail);
+	if (!record)
+		return 0;
+	tell_call(current_task(), thread, &record->call, call);
+	fetch_show(fetch_context_address(ctx), plan, number, 0, &record->fetched, FETCH_VALUES, stream_tail(record),
+		   &record->call.head.tail_size);
+	stream_submit(record);
+	return 0;
+}
+
+static __always_inline void tell_place(struct pt_regs *ctx, struct task_struct *task, struct thread *thread, __u32 kind,
+				       const struct call *call)
+{
+	if (with_values && call->cookie >> FGRAPH_PLAN_AT)
+		tell_valued(ctx, thread, kind, call);
+	else
+		tell(task, thread, kind, call);
 }
 
 /* Of a place that is not a call's beginning alone. */
@@ -223,7 +257,7 @@ static __always_inline struct call call_at(struct pt_regs *ctx, __u64 cookie)
 }
 
 /* True if the call ends here, too. */
-static __always_inline bool on_enter(struct task_struct *task, struct call *call)
+static __always_inline bool on_enter(struct pt_regs *ctx, struct task_struct *task, struct call *call)
 {
 	struct thread *thread = thread_of(task);
 
@@ -231,11 +265,13 @@ static __always_inline bool on_enter(struct task_struct *task, struct call *call
 		return false;
 	if (call->cookie & FGRAPH_KERNEL ? !kernel_counts(task, thread, call) : !enter_counts(task, thread, call))
 		return false;
-	tell(task, thread, FGRAPH_ENTER, call);
+	tell_place(ctx, task, thread, FGRAPH_ENTER, call);
+	/* The plan was that of the beginning. */
+	call->cookie &= (1ULL << FGRAPH_PLAN_AT) - 1;
 	return call->cookie & FGRAPH_AT_ONCE;
 }
 
-static __always_inline void on_return(struct task_struct *task, struct call *call)
+static __always_inline void on_return(struct pt_regs *ctx, struct task_struct *task, struct call *call)
 {
 	__u32 tid = current_read(task, pid);
 	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
@@ -244,7 +280,7 @@ static __always_inline void on_return(struct task_struct *task, struct call *cal
 		return;
 	if (call->cookie & FGRAPH_AT_JUMP)
 		thread->jumped = call->frame;
-	tell(task, thread, end_kind(call->cookie), call);
+	tell_place(ctx, task, thread, end_kind(call->cookie), call);
 }
 
 static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie)
@@ -255,8 +291,8 @@ static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie)
 	if (!filter_current_task(task))
 		return 0;
 	call = call_at(ctx, cookie);
-	if ((cookie & FGRAPH_AT_RETURN) || on_enter(task, &call))
-		on_return(task, &call);
+	if ((cookie & FGRAPH_AT_RETURN) || on_enter(ctx, task, &call))
+		on_return(ctx, task, &call);
 	return 0;
 }
 

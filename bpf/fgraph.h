@@ -3,7 +3,7 @@
 #ifndef FGRAPH_H
 #define FGRAPH_H
 
-#include "kit/record.h"
+#include "kit/fetch.h"
 
 /* A record's kind. */
 enum fgraph_kind {
@@ -26,6 +26,9 @@ enum fgraph_kind {
 
 #define FGRAPH_KERNEL (1ULL << 37) /* a function of the kernel */
 
+/* Behind the flags: which plan (kit/fetch.h) fetches the values that the call begins or ends with, from 1; 0: none. */
+#define FGRAPH_PLAN_AT 40
+
 /* Numbers of functions: those of programs from 0, then the kernel's, then the system calls by their own numbers. */
 #define FGRAPH_FIRST_KERNEL  0x40000000U
 #define FGRAPH_FIRST_SYSCALL 0x80000000U
@@ -43,6 +46,13 @@ struct fgraph_record {
 	char comm[KIT_COMM_SIZE];
 };
 KIT_SIZE_IS(struct fgraph_record, 80);
+
+/* The same with values. The tail is the strings among them. */
+struct fgraph_valued {
+	struct fgraph_record call;
+	struct fetch_result fetched;
+};
+KIT_SIZE_IS(struct fgraph_valued, 192);
 
 #define FGRAPH_MOST_DEPTH 64
 

@@ -72,7 +72,7 @@ $(B)/tests/trigger/%: tests/trigger/%.c Makefile
 
 # Triggers whose stacks are looked at are walked by frame pointers; one has a part in a library.
 FRAMES := -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
-$(B)/tests/trigger/shapes $(B)/tests/trigger/typed: TRIGGER_FLAGS = -g
+$(B)/tests/trigger/shapes $(B)/tests/trigger/typed $(B)/tests/trigger/takes: TRIGGER_FLAGS = -g
 $(B)/tests/trigger/typed_slow: TRIGGER_FLAGS = -g -O0
 $(B)/tests/trigger/waits: TRIGGER_FLAGS = -g $(FRAMES)
 $(B)/tests/trigger/ways: TRIGGER_FLAGS = $(FRAMES)

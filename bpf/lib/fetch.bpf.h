@@ -19,6 +19,8 @@
  */
 const volatile __u32 fetch_string_size, fetch_room, fetch_tail;
 const volatile bool fetch_apart;
+/* Whether the program may sleep, and so let the kernel bring in a page that the process has not touched yet. */
+const volatile bool fetch_sleeps;
 
 /* Filled by the frontend between load and attachment; sized by it before. */
 struct {
@@ -314,6 +316,18 @@ static __always_inline char *fetch_place(char *tail, __u64 at)
 	return tail + fetch_masked(at, fetch_room);
 }
 
+static __always_inline long fetch_user_string(char *tail, __u64 at, __u64 address)
+{
+	long got = bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
+	char byte;
+
+	if (got >= 0 || !fetch_sleeps || bpf_copy_from_user(&byte, sizeof(byte), (void *)address))
+		return got;
+	/* It may go on in the next page. */
+	bpf_copy_from_user(&byte, sizeof(byte), (void *)((address | 4095) + 1));
+	return bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
+}
+
 /* Puts a string, or bytes, behind those that are in the tail already, of which `used` bytes are. */
 static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetch_result *result,
 					    const struct fetch_step *step, __u64 address, __u32 index)
@@ -331,7 +345,7 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 		whole = false;
 	}
 	if (step->op == FETCH_SHOW_STRING_USER || (step->op == FETCH_SHOW_STRING_KERNEL && !fetch_is_kernel(address)))
-		got = bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
+		got = fetch_user_string(tail, at, address);
 	else if (step->op == FETCH_SHOW_STRING_KERNEL)
 		got = bpf_probe_read_kernel_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	else if (step->op == FETCH_SHOW_BYTES_USER || !fetch_is_kernel(address))
@@ -342,6 +356,9 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 					    (void *)address);
 	if (got < 0) {
 		result->unread |= 1u << index;
+		/* Where it should have been; not in a key, of which all that were not read are one. */
+		if (!fetch_apart)
+			result->values[index] = address;
 		return;
 	}
 	if (step->op <= FETCH_SHOW_STRING_KERNEL) {

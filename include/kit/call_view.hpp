@@ -19,6 +19,7 @@ struct CallRow {
   Cell time = Cell::none(), duration = Cell::none(), pid = Cell::none(), tid = Cell::none(), comm = Cell::none();
   Cell event = Cell::none(), depth = Cell::none(), end = Cell::none();
   Cell calls = Cell::none(), total = Cell::none(), self = Cell::none(), average = Cell::none(), most = Cell::none();
+  Cell arguments = Cell::none(), result = Cell::none();
   Cell cut = Cell::none(), module = Cell::none(), function = Cell::none(), text = Cell::none();
 };
 
@@ -28,6 +29,8 @@ class CallView {
   explicit CallView(Options& options);
   CallView(const CallView&) = delete;  // the columns point here
   const Columns& table() const { return table_; }
+  // Whether calls are shown one by one.
+  bool shows_calls() const { return !report_ && !tree_; }
   // After the command line was read.
   void begin(Session& session);
   // All the rest. `event` makes an event of a record. Returns the exit code.

@@ -25,6 +25,7 @@ struct CallEvent {
   std::uint64_t caller = 0;                    // that; 0: it was reached by a jump from the open call of the same frame
   std::uint64_t address = 0;                   // of the place
   std::string_view comm;
+  std::string_view values = {};  // that the call begins or ends with, as they came; empty: none are known
 };
 
 enum class CallEnd {
@@ -48,7 +49,8 @@ struct Call {
   std::uint64_t beneath = 0;         // ns in calls that it made
   std::uint32_t node = 0;            // of the thread's tree
   CallEnd how = CallEnd::running;
-  bool shown = false;  // for whoever shows them
+  bool shown = false;                     // for whoever shows them
+  std::string taken = {}, returned = {};  // the values of its events
 };
 
 // Calls of one way from a thread's first function, together. A call that was cut counts as far as it was seen.
@@ -101,7 +103,7 @@ class Calls {
  private:
   void enter(CallThread& thread, const CallEvent& event);
   void leave(CallThread& thread, const CallEvent& event);
-  void close(CallThread& thread, CallEnd how, std::uint64_t time);
+  void close(CallThread& thread, CallEnd how, std::uint64_t time, std::string_view values = {});
   void close_all(CallThread& thread, CallEnd how, std::uint64_t time);
   void close_unseen(CallThread& thread, const CallEvent& event);
   Size size_;

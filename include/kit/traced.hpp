@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kit/elf.hpp"
+#include "kit/probe.hpp"
 #include "kit/session.hpp"
 
 namespace kit {
@@ -23,6 +24,8 @@ struct Attachment;
 struct TracedFunction {
   std::string name, module;
   std::uint64_t size = 0;  // bytes of its code; 0: not known
+  // Of what it takes and returns, that which can be fetched.
+  std::vector<ShownValue> parameters = {}, result = {};
 };
 
 // What a user asks for: globs of names, of libraries whose functions are followed whoever calls them.
@@ -30,7 +33,9 @@ struct TracedWanted {
   std::vector<std::string> functions, libraries;
   bool force = false;               // uretprobes even if something may unwind
   std::vector<std::string> kernel;  // globs of functions of the kernel
-  bool calls = false;  // system calls, and beneath them the kernel's functions, where it lets them be probed
+  bool calls = false;             // system calls, and beneath them the kernel's functions, where it lets them be probed
+  bool values = false;            // what the functions take and return
+  std::uint32_t string_size = 0;  // bytes of a string among that
 };
 
 class TracedFunctions {

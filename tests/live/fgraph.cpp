@@ -331,6 +331,88 @@ TEST_CASE("sums tell how often each function was called, by name and by way") {
   CHECK(tree.rows({{"function", "levels"}}).size() == 10);
 }
 
+TEST_CASE("values are those that the program passed", "[each-kernel]") {
+  NEEDS("root");
+  const Words functions = {"--func", "main,nothing,narrow,wide,text,address,paint,both,many,factorial,*fflush",
+                           "--argument"};
+  live::Result result = graph(functions, "takes");
+  INFO(result.out << result.err);
+  CHECK(result.end()["command"]["exit"] == 3);
+  CHECK(result.lost() == 0);
+  check_nesting(result.rows());
+  auto values = [&](const char* function) {
+    const Json row = result.row({{"function", function}, {"event", "call"}});
+    return Json{row["args"], row["retval"]};
+  };
+  CHECK(values("narrow") == Json::parse(R"([{"a": -128, "b": 255, "c": -32768, "d": 65535}, 126])"));
+  CHECK(values("wide") ==
+        Json::parse(R"([{"a": -2147483648, "b": 4294967295, "c": -9223372036854775808, "d": 18446744073709551615,
+                        "e": -5, "f": 1, "seventh": -7}, -9223372034707292173])"));
+  std::string longer = std::string(62, 'x') + "…";
+  CHECK(values("text") == Json{{{"a", "a \"quoted\"\tline\n"}, {"none", nullptr}, {"longer", longer}}, longer});
+  std::string pair = result.err.substr(result.err.find("0x"));
+  pair = pair.substr(0, pair.find('\n'));
+  CHECK(values("address") == Json{{{"a", pair}, {"b", "0x0"}, {"color", "GREEN"}}, pair});
+  // Neither a number with a point nor a structure that is handed over by value.
+  CHECK(values("paint") == Json::parse(R"([{"again": 3}, "GREEN"])"));
+  CHECK(values("both") == Json::parse(R"([{"times": 4}, null])"));
+  CHECK(values("many") == Json::parse(R"([{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9,
+                                          "j": 10, "k": 11, "l": 12}, 91])"));
+  CHECK(values("nothing") == Json{nullptr, nullptr});
+  CHECK(result.row({{"function", "main"}, {"event", "leave"}})["retval"] == 3);
+  // Of a static program's C library nothing tells.
+  auto flushes = result.rows({{"event", "call"}, {"module", "takes"}, {"retval", nullptr}, {"args", nullptr}});
+  CHECK(std::count_if(flushes.begin(), flushes.end(),
+                      [](const Json& row) { return row["function"].get<std::string>().ends_with("fflush"); }) >= 1);
+  auto shown = calls(result.rows());
+  for (const char* line : {"  narrow(a=-128, b=255, c=-32768, d=65535) = 126;", "  paint(again=3) = GREEN;",
+                           "  nothing();", "} = 3; /* main */"})
+    CHECK(std::count(shown.begin(), shown.end(), line) == 1);
+  CHECK(std::any_of(shown.begin(), shown.end(), [](const std::string& line) {
+    return line.starts_with("  text(a=\"a \"quoted\"\tline\n\", none=NULL, longer=\"xxx");
+  }));
+}
+
+TEST_CASE("values are kept in captures, and left out unless asked for") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string capture = folder.path() + "/capture";
+  live::Result made =
+      graph({"--argument", "--string", "256", "--func", "text,factorial", "--record", capture}, "takes");
+  INFO(made.out << made.err);
+  CHECK(made.row({{"function", "text"}})["args"]["longer"] == std::string(200, 'x'));
+  live::Result again = live::run("fgraph", {"--replay", capture});
+  CHECK(again.rows() == made.rows());
+  live::Result without = graph({"--func", "text,factorial"}, "takes");
+  REQUIRE(without.row_lines() > 1);
+  for (const Json& row : without.rows()) {
+    CHECK(row["args"].is_null());
+    CHECK(row["retval"].is_null());
+  }
+  CHECK(calls(without.rows()).front() == "text();");
+}
+
+TEST_CASE("each call of a recursion has its own values") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "power",
+                                      "#include <string.h>\n"
+                                      "__attribute__((noipa)) long power(int base, unsigned char times) {\n"
+                                      "  return times ? base * power(base, times - 1) : 1;\n}\n"
+                                      "int main(int argc, char **argv) {\n"
+                                      "  volatile size_t size = strlen(argv[argc - 1]);\n"
+                                      "  return size == 5 && power(-3, 3) == -27 ? 0 : 1;\n}\n",
+                                      {"-O1", "-g", "-fno-optimize-sibling-calls", "-fno-builtin"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  live::Result result = live::trace("fgraph", {"--argument", "--func", "power,strlen"}, {program, "three"});
+  INFO(result.out << result.err);
+  CHECK(result.end()["command"]["exit"] == 0);
+  CHECK(calls(result.rows()) == Words{"strlen(string=\"three\") = 5;", "power(base=-3, times=3) {",
+                                      "  power(base=-3, times=2) {", "    power(base=-3, times=1) {",
+                                      "      power(base=-3, times=0) = 1;", "    } = -3; /* power */",
+                                      "  } = 9; /* power */", "} = -27; /* power */"});
+}
+
 TEST_CASE("pictures hold the calls as they were nested") {
   NEEDS("root");
   test::TemporaryDirectory folder;
@@ -402,6 +484,8 @@ TEST_CASE("what cannot be meant is refused in one line") {
   live::refused("fgraph", {"--depth", "65", "--", nested}, "64");
   live::refused("fgraph", {"--report", "--sort", "slef", "--", nested}, "did you mean self?");
   live::refused("fgraph", {"--report", "--graph", "--", nested}, "choose one");
+  live::refused("fgraph", {"--argument", "--report", "--", nested}, "--report");
+  live::refused("fgraph", {"--string", "64", "--", nested}, "--argument");
   live::refused("fgraph", {"--min", "10", "--", nested}, "unit");
   live::refused("fgraph", {"--", test::source_dir() + "/README.md"}, "README.md", 1);
 }

@@ -103,6 +103,26 @@ bool has_uprobe_multi() {
   return has;
 }
 
+// Before 6.1 such programs take no maps that grow as they are filled (96da3f7d489d), before 6.0 none are at uprobes.
+bool has_sleeping_uprobes() {
+  static const bool has = [] {
+    LIBBPF_OPTS(bpf_map_create_opts, growing);
+    growing.map_flags = BPF_F_NO_PREALLOC;
+    Fd map(bpf_map_create(BPF_MAP_TYPE_HASH, "trial", 4, 4, 1, &growing));
+    const bpf_insn nothing[] = {
+        {BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map.get()},
+        {0, 0, 0, 0, 0},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+    };
+    LIBBPF_OPTS(bpf_prog_load_opts, options);
+    options.prog_flags = BPF_F_SLEEPABLE;
+    int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", nothing, std::size(nothing), &options);
+    return static_cast<bool>(Fd(program >= 0 ? program : -1));
+  }();
+  return has;
+}
+
 void Attached::refuse(const Attachment& attachment, int error) {
   std::string why = cat("cannot probe ", attachment.shown, ": ", error_text(error));
   bool inside = error == EILSEQ || error == EINVAL;

@@ -2,7 +2,9 @@
 #include "kit/call_view.hpp"
 
 #include <algorithm>
+#include <cstring>
 
+#include "kit/sink.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -11,6 +13,48 @@ namespace {
 const std::vector<std::string> sort_keys = {"total", "self", "calls", "average", "max", "name"};
 
 Cell time_cell(std::uint64_t ns) { return Cell::duration(ns, Unit::us); }
+
+// What was fetched, as it came: a result and what its strings are in. Nothing where it is not that.
+std::optional<fetch_result> result_of(const std::string& values) {
+  fetch_result result;
+  if (values.size() < sizeof result) return {};
+  std::memcpy(&result, values.data(), sizeof result);
+  return result;
+}
+
+Cell value_of(const std::vector<ShownValue>& shown, std::size_t index, const std::string& values) {
+  auto result = result_of(values);
+  if (!result || index >= shown.size()) return Cell::none();
+  return value_cell(shown[index], *result, index, std::string_view(values).substr(sizeof *result));
+}
+
+std::string value_text(const std::vector<ShownValue>& shown, std::size_t index, const std::string& values) {
+  Cell cell = value_of(shown, index, values);
+  if (shown[index].how != 's') return cell_text(cell);
+  if (cell.kind == Cell::Kind::text) return cat('"', cell.text(), '"');
+  // It could not be read; where it should be is known.
+  std::uint64_t address = result_of(values)->values[index];
+  return address ? cell_text(Cell::address(address)) : "NULL";
+}
+
+// "a=1, b=2".
+std::string arguments_text(const TracedFunction* function, const std::string& values) {
+  std::string all;
+  for (std::size_t i = 0; function && !values.empty() && i < function->parameters.size(); i++)
+    all += cat(i ? ", " : "", function->parameters[i].name, '=', value_text(function->parameters, i, values));
+  return all;
+}
+
+std::string result_text(const TracedFunction* function, const std::string& values) {
+  bool known = function && !values.empty() && !function->result.empty();
+  return known ? cat(" = ", value_text(function->result, 0, values)) : "";
+}
+
+Cell arguments_cell(const TracedFunction* function, const std::string& values) {
+  auto result = result_of(values);
+  if (!function || !result || function->parameters.empty()) return Cell::none();
+  return value_cells(function->parameters, *result, std::string_view(values).substr(sizeof *result));
+}
 
 }  // namespace
 
@@ -44,7 +88,10 @@ void CallView::add_columns() {
       .column("END", "end", 7, "how a call ended if it did not return: jumped, exec, exit, cut, lost, running",
               &CallRow::end)
       .column("MODULE", "module", 16, "the function's file", &CallRow::module)
-      .not_in_text(7)
+      .column("ARGS", "args", 32, "with --argument: what the function was given, by the parameters' names",
+              &CallRow::arguments)
+      .column("RETVAL", "retval", 16, "with --argument: what it returned", &CallRow::result)
+      .not_in_text(9)
       .column("DURATION(us)", "duration_ns", -12, "from the call to its return; not known of calls that were cut",
               &CallRow::duration)
       .only_without(summed_)
@@ -88,11 +135,16 @@ void CallView::show(const CallThread& thread, const Call& call, std::size_t dept
               .event = Cell::borrowed(event),
               .depth = Cell::count(depth),
               .end = end.empty() ? Cell::none() : Cell::borrowed(end),
+              .arguments = arguments_cell(function, call.taken),
               .module = Cell::borrowed(function ? std::string_view(function->module) : "?"),
               .function = Cell::borrowed(name(call.function))};
   if (!enters) row.duration = is_timed(call.how) ? time_cell(call.end - call.begin) : Cell::unknown();
-  row.text = Cell::owned(leaves ? cat(indent, "} /* ", name(call.function), " */", mark)
-                                : cat(indent, name(call.function), enters ? "() {" : "();", mark));
+  if (function && !enters) row.result = value_of(function->result, 0, call.returned);
+  std::string result = enters ? "" : result_text(function, call.returned);
+  row.text =
+      Cell::owned(leaves ? cat(indent, '}', result, result.empty() ? "" : ";", " /* ", name(call.function), " */", mark)
+                         : cat(indent, name(call.function), '(', arguments_text(function, call.taken), ')', result,
+                               enters ? " {" : ";", mark));
   session_->row(table_, row);
 }
 

@@ -103,7 +103,8 @@ void Calls::enter(CallThread& thread, const CallEvent& event) {
                          .frame = event.frame,
                          .address = event.address,
                          .begin = event.time,
-                         .node = thread.tree.node(above, event.function)});
+                         .node = thread.tree.node(above, event.function),
+                         .taken = std::string(event.values)});
 }
 
 // The code of one of the open calls makes this one: those beneath it have ended.
@@ -122,11 +123,12 @@ void Calls::leave(CallThread& thread, const CallEvent& event) {
   while (!thread.open.empty() && thread.open.back().frame < event.frame) close(thread, CallEnd::cut, thread.last);
   if (thread.open.empty() || thread.open.back().frame != event.frame) return;
   if (thread.open.back().function != event.function) return;
-  close(thread, event.kind == CallEvent::Kind::jump ? CallEnd::jumped : CallEnd::returned, event.time);
+  close(thread, event.kind == CallEvent::Kind::jump ? CallEnd::jumped : CallEnd::returned, event.time, event.values);
 }
 
-void Calls::close(CallThread& thread, CallEnd how, std::uint64_t time) {
-  Call call = thread.open.back();
+void Calls::close(CallThread& thread, CallEnd how, std::uint64_t time, std::string_view values) {
+  Call call = std::move(thread.open.back());
+  call.returned = values;
   thread.open.pop_back();
   call.how = how;
   call.end = std::max(time, call.begin);

@@ -92,6 +92,8 @@ std::string plain_name(std::string_view mangled);
 
 bool has_kprobe_multi();
 bool has_uprobe_multi();
+// Whether programs at places of user code may sleep (BPF_F_SLEEPABLE), with the maps that ours have.
+bool has_sleeping_uprobes();
 
 // A place of a program, and what is known of how its function returns.
 struct UserSpot {

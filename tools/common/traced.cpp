@@ -19,6 +19,7 @@
 #include "places.hpp"
 #include "returns.hpp"
 #include "traced_kernel.hpp"
+#include "traced_values.hpp"
 
 namespace kit {
 namespace {
@@ -113,6 +114,7 @@ struct TracedFunctions::State {
   void probe(const Elf& elf, std::uint64_t offset, std::uint64_t cookie, bool at_return);
   void find_kernel();
   void check_count() const;
+  void let_sleep(bpf_object* object) const;
   [[noreturn]] void refuse() const;
 
   Session& session;
@@ -123,11 +125,12 @@ struct TracedFunctions::State {
   std::set<std::pair<const Elf*, std::uint64_t>> known;  // by their places
   std::vector<TracedFunction> functions;
   std::vector<Attachment> attachments;
-  std::vector<std::string> kernel;             // functions of its own
+  std::vector<TracedFunction> kernel;          // functions of its own
   std::vector<Attachment> kernel_attachments;  // with kprobe.multi, all at once
   std::string lacks;                           // why the kernel's own are not seen beneath system calls
   std::string notice;                          // of libraries that are not found
   LeftOut left_out;
+  TracedValues values;
   Attached attached;
 };
 
@@ -148,9 +151,15 @@ void TracedFunctions::State::find_kernel() {
     return;
   }
   try {
-    kernel = traced_kernel_functions(wanted.kernel);
-    kernel_attachments =
-        kit::kernel_attachments(kernel, FGRAPH_FIRST_KERNEL, FGRAPH_KERNEL, FGRAPH_AT_RETURN | FGRAPH_POPPED);
+    std::vector<KernelFunction> probed;
+    for (std::string& name : traced_kernel_functions(wanted.kernel)) {
+      TracedFunction& function = kernel.emplace_back(TracedFunction{std::move(name), "kernel"});
+      // Of all functions there are too many, and nobody asked for theirs.
+      ValuePlans plans = wanted.values && !wanted.kernel.empty() ? values.of_kernel(function) : ValuePlans{};
+      std::uint64_t number = (FGRAPH_FIRST_KERNEL + kernel.size() - 1) | FGRAPH_KERNEL;
+      probed.push_back({function.name, number | plans.enter, number | FGRAPH_AT_RETURN | FGRAPH_POPPED | plans.leave});
+    }
+    kernel_attachments = kit::kernel_attachments(probed);
   } catch (const Failure& failure) {
     if (!wanted.calls || failure.code() != Exit::unsupported) throw;
     kernel.clear();
@@ -234,6 +243,8 @@ void TracedFunctions::State::add(const Elf& elf, const ElfSymbol& symbol, std::u
   std::uint64_t cookie = functions.size() | flags;
   auto* own = address ? code.at(*address) : nullptr;
   functions.push_back({name, file_name(elf.shown()), own && own->address == *address ? own->size : 0});
+  ValuePlans plans =
+      wanted.values ? values.of_program(elf, address.value_or(0), symbol.name, functions.back()) : ValuePlans{};
   auto is_jump = [&](std::uint64_t at) {
     return std::find(returns.jumps.begin(), returns.jumps.end(), at) != returns.jumps.end();
   };
@@ -241,9 +252,10 @@ void TracedFunctions::State::add(const Elf& elf, const ElfSymbol& symbol, std::u
   // Its first instruction is its last.
   bool at_once = !popped && std::erase(places, place.offset);
   std::uint64_t ends = FGRAPH_AT_ONCE | (is_jump(place.offset) ? FGRAPH_AT_JUMP : 0);
-  probe(elf, place.offset, cookie | (at_once ? ends : 0), false);
-  if (popped) return probe(elf, place.offset, cookie | FGRAPH_AT_RETURN | FGRAPH_POPPED, true);
-  for (std::uint64_t at : places) probe(elf, at, cookie | FGRAPH_AT_RETURN | (is_jump(at) ? FGRAPH_AT_JUMP : 0), false);
+  probe(elf, place.offset, cookie | (at_once ? ends : 0) | plans.enter, false);
+  cookie |= FGRAPH_AT_RETURN;
+  if (popped) return probe(elf, place.offset, cookie | FGRAPH_POPPED | plans.leave, true);
+  for (std::uint64_t at : places) probe(elf, at, cookie | (is_jump(at) ? FGRAPH_AT_JUMP : plans.leave), false);
 }
 
 void TracedFunctions::State::probe(const Elf& elf, std::uint64_t offset, std::uint64_t cookie, bool at_return) {
@@ -300,6 +312,15 @@ TracedFunctions::TracedFunctions(Session& session, const TracedWanted& wanted)
 
 TracedFunctions::~TracedFunctions() = default;
 
+// Strings may lie in pages that the program has not touched yet, as its constants do at first.
+void TracedFunctions::State::let_sleep(bpf_object* object) const {
+  bool one_by_one = !kernel_attachments.empty() && kernel_attachments[0].program == "hit_probe";
+  if (!values.plans.strings() || one_by_one || !has_sleeping_uprobes()) return;
+  set_knob(object, "fetch_sleeps", true);
+  for (const char* name : {"hit_probe", "hit_uprobe_multi"})
+    bpf_program__set_flags(bpf_object__find_program_by_name(object, name), BPF_F_SLEEPABLE);
+}
+
 void TracedFunctions::plan(AttachPlan& plan, bpf_object* object) {
   auto part = [&](const char* name) {
     bpf_program* program = bpf_object__find_program_by_name(object, name);
@@ -326,11 +347,31 @@ void TracedFunctions::plan(AttachPlan& plan, bpf_object* object) {
     made.hook.trial = [] { return Verdict{.yes = true, .denied = false, .lacks = {}, .why = {}, .target = {}}; };
     plan.event("the kernel's calls").way(name.substr(4), {made});
   }
+  state_->values.plans.size(object, state_->wanted.string_size);
+  set_knob(object, "with_values", state_->values.plans.count() > 0);
+  state_->let_sleep(object);
   // What is attached first is what libbpf loads.
   const auto& first = state_->attachments.empty() ? state_->kernel_attachments : state_->attachments;
   if (!has_cookies() && !first.empty())
     set_first_copy(bpf_object__find_program_by_name(object, "hit_probe"), {.cookie = first[0].cookie});
 }
+
+namespace {
+
+// Each value a line behind the function's: "", what it is, how it is shown.
+std::string values_text(const TracedFunction& function) {
+  std::string all;
+  for (const ShownValue& one : function.parameters) all += cat("\tparameter\t", shown_value_text(one), '\n');
+  for (const ShownValue& one : function.result) all += cat("\tresult\t", shown_value_text(one), '\n');
+  return all;
+}
+
+void read_value(const std::vector<std::string_view>& words, TracedFunction& function) {
+  if (auto value = parse_shown_value(words[2]))
+    (words[1] == "result" ? function.result : function.parameters).push_back(*value);
+}
+
+}  // namespace
 
 void TracedFunctions::attach(bpf_object* object) {
   State& s = *state_;
@@ -340,6 +381,7 @@ void TracedFunctions::attach(bpf_object* object) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
+    s.values.plans.fill(object);
     for (const std::string& what : {s.lacks, s.notice})
       if (!what.empty()) session_.say(what);
     for (Attachment& one : s.kernel_attachments) s.attachments.push_back(std::move(one));
@@ -352,8 +394,9 @@ void TracedFunctions::attach(bpf_object* object) {
   }
   read_kept(session_.kept("functions", [&] {
     std::string all;
-    for (const TracedFunction& one : s.functions) all += cat(one.name, '\t', one.module, '\t', one.size, '\n');
-    for (const std::string& name : s.kernel) all += cat(name, '\n');
+    for (const TracedFunction& one : s.functions)
+      all += cat(one.name, '\t', one.module, '\t', one.size, '\n', values_text(one));
+    for (const TracedFunction& one : s.kernel) all += cat(one.name, '\n', values_text(one));
     return all;
   }));
 }
@@ -371,11 +414,15 @@ const TracedFunction* TracedFunctions::function(std::uint32_t number) const {
 }
 
 void TracedFunctions::read_kept(const std::string& text) {
+  TracedFunction* last = nullptr;
   for (std::string_view line : split(text, '\n')) {
     auto words = split(line, '\t');
-    if (words.size() == 1 && !line.empty()) kernel_.push_back({std::string(line), "kernel", 0});
-    if (words.size() != 3) continue;
-    functions_.push_back({std::string(words[0]), std::string(words[1]), parse_number(words[2]).value_or(0)});
+    if (words.size() == 3 && words[0].empty() && last) read_value(words, *last);
+    if (words[0].empty()) continue;
+    if (words.size() == 1) last = &kernel_.emplace_back(TracedFunction{std::string(line), "kernel"});
+    if (words.size() == 3)
+      last = &functions_.emplace_back(
+          TracedFunction{std::string(words[0]), std::string(words[1]), parse_number(words[2]).value_or(0)});
   }
 }
 

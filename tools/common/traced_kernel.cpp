@@ -53,8 +53,7 @@ std::vector<std::string> traced_kernel_functions(const std::vector<std::string>&
   return all;
 }
 
-std::vector<Attachment> kernel_attachments(const std::vector<std::string>& functions, std::uint64_t first,
-                                           std::uint64_t flags, std::uint64_t at_return) {
+std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions) {
   std::vector<Attachment> all;
   bool multi = has_kprobe_multi();
   std::string type = multi ? "" : read_line("/sys/bus/event_source/devices/kprobe/type");
@@ -71,15 +70,15 @@ std::vector<Attachment> kernel_attachments(const std::vector<std::string>& funct
     one.at_return = returns;
     one.event.type = static_cast<std::uint32_t>(parse_number(type).value_or(0));
     one.event.config = returns;
-    for (std::size_t i = 0; i < functions.size(); i++) {
-      std::uint64_t cookie = (first + i) | flags | (returns ? at_return : 0);
-      one.shown = cat("kernel:", functions[i]);
+    for (const KernelFunction& function : functions) {
+      std::uint64_t cookie = returns ? function.leave : function.enter;
+      one.shown = cat("kernel:", function.name);
       if (multi) {
-        one.functions.push_back(functions[i]);
+        one.functions.push_back(function.name);
         one.cookies.push_back(cookie);
         continue;
       }
-      one.path = functions[i];
+      one.path = function.name;
       one.cookie = cookie;
       all.push_back(one);
     }

@@ -12,10 +12,12 @@ namespace kit {
 // Those that match, or without globs all that do not run for the tracing itself or at every corner. Throws Failure
 // (usage) with the nearest name where a glob matches none.
 std::vector<std::string> traced_kernel_functions(const std::vector<std::string>& globs);
-// What it takes to attach to their beginnings and returns, at once where the kernel has kprobe.multi; the cookies name
-// them from `first` on, with `flags` at beginnings and, besides, `at_return` at returns. Throws Failure where the
-// kernel cannot.
-std::vector<Attachment> kernel_attachments(const std::vector<std::string>& functions, std::uint64_t first,
-                                           std::uint64_t flags, std::uint64_t at_return);
+// One of them, and the cookies that tell of its beginnings and its returns.
+struct KernelFunction {
+  std::string name;
+  std::uint64_t enter = 0, leave = 0;
+};
+// What it takes to attach to those, at once where the kernel has kprobe.multi. Throws Failure where the kernel cannot.
+std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions);
 
 }  // namespace kit
