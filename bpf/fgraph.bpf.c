@@ -199,8 +199,9 @@ static __always_inline void tell(struct task_struct *task, struct thread *thread
 	stream_submit(record);
 }
 
-/* With the values of its plan; a function of its own, so that the verifier follows it once. */
-static __noinline int tell_valued(struct pt_regs *ctx, struct thread *thread, __u32 kind, const struct call *call)
+/* With the values of its plan. */
+static __always_inline int tell_valued(struct pt_regs *ctx, struct thread *thread, __u32 kind, const struct call *call,
+				       bool may_sleep)
 {
 	__u32 number = (call->cookie >> FGRAPH_PLAN_AT) - 1;
 	struct fetch_plan *plan = bpf_map_lookup_elem(&fetch_plans, &number);
@@ -214,16 +215,27 @@ static __noinline int tell_valued(struct pt_regs *ctx, struct thread *thread, __
 		return 0;
 	tell_call(current_task(), thread, &record->call, call);
 	fetch_show(fetch_context_address(ctx), plan, number, 0, &record->fetched, FETCH_VALUES, stream_tail(record),
-		   &record->call.head.tail_size);
+		   &record->call.head.tail_size, may_sleep);
 	stream_submit(record);
 	return 0;
 }
 
+/* As functions of their own the verifier follows them once. */
+static __noinline int tell_user(struct pt_regs *ctx, struct thread *thread, __u32 kind, const struct call *call)
+{
+	return tell_valued(ctx, thread, kind, call, true);
+}
+
+static __noinline int tell_kernel(struct pt_regs *ctx, struct thread *thread, __u32 kind, const struct call *call)
+{
+	return tell_valued(ctx, thread, kind, call, false);
+}
+
 static __always_inline void tell_place(struct pt_regs *ctx, struct task_struct *task, struct thread *thread, __u32 kind,
-				       const struct call *call)
+				       const struct call *call, bool may_sleep)
 {
 	if (with_values && call->cookie >> FGRAPH_PLAN_AT)
-		tell_valued(ctx, thread, kind, call);
+		may_sleep ? tell_user(ctx, thread, kind, call) : tell_kernel(ctx, thread, kind, call);
 	else
 		tell(task, thread, kind, call);
 }
@@ -256,22 +268,29 @@ static __always_inline struct call call_at(struct pt_regs *ctx, __u64 cookie)
 	return call;
 }
 
-/* True if the call ends here, too. */
-static __always_inline bool on_enter(struct pt_regs *ctx, struct task_struct *task, struct call *call)
+/* What has become of a call at its beginning. */
+enum entered {
+	UNTOLD,
+	TOLD,
+	ENDS_AT_ONCE
+};
+
+static __always_inline enum entered on_enter(struct pt_regs *ctx, struct task_struct *task, struct call *call,
+					     bool may_sleep)
 {
 	struct thread *thread = thread_of(task);
 
 	if (!thread)
-		return false;
+		return UNTOLD;
 	if (call->cookie & FGRAPH_KERNEL ? !kernel_counts(task, thread, call) : !enter_counts(task, thread, call))
-		return false;
-	tell_place(ctx, task, thread, FGRAPH_ENTER, call);
+		return UNTOLD;
+	tell_place(ctx, task, thread, FGRAPH_ENTER, call, may_sleep);
 	/* The plan was that of the beginning. */
 	call->cookie &= (1ULL << FGRAPH_PLAN_AT) - 1;
-	return call->cookie & FGRAPH_AT_ONCE;
+	return call->cookie & FGRAPH_AT_ONCE ? ENDS_AT_ONCE : TOLD;
 }
 
-static __always_inline void on_return(struct pt_regs *ctx, struct task_struct *task, struct call *call)
+static __always_inline void on_return(struct pt_regs *ctx, struct task_struct *task, struct call *call, bool may_sleep)
 {
 	__u32 tid = current_read(task, pid);
 	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
@@ -280,10 +299,10 @@ static __always_inline void on_return(struct pt_regs *ctx, struct task_struct *t
 		return;
 	if (call->cookie & FGRAPH_AT_JUMP)
 		thread->jumped = call->frame;
-	tell_place(ctx, task, thread, end_kind(call->cookie), call);
+	tell_place(ctx, task, thread, end_kind(call->cookie), call, may_sleep);
 }
 
-static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie)
+static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie, bool may_sleep)
 {
 	struct task_struct *task = current_task();
 	struct call call;
@@ -291,27 +310,43 @@ static __always_inline int on_call(struct pt_regs *ctx, __u64 cookie)
 	if (!filter_current_task(task))
 		return 0;
 	call = call_at(ctx, cookie);
-	if ((cookie & FGRAPH_AT_RETURN) || on_enter(ctx, task, &call))
-		on_return(ctx, task, &call);
+	if ((cookie & FGRAPH_AT_RETURN) || on_enter(ctx, task, &call, may_sleep) == ENDS_AT_ONCE)
+		on_return(ctx, task, &call, may_sleep);
 	return 0;
 }
 
 SEC("?hit/probe")
 int hit_probe(struct pt_regs *ctx)
 {
-	return on_call(ctx, fetch_cookie(ctx));
+	return on_call(ctx, fetch_cookie(ctx), true);
 }
 
 SEC("?hit/uprobe_multi")
 int hit_uprobe_multi(struct pt_regs *ctx)
 {
-	return on_call(ctx, fetch_cookie(ctx));
+	return on_call(ctx, fetch_cookie(ctx), true);
 }
 
 SEC("?hit/kprobe_multi")
 int hit_kprobe_multi(struct pt_regs *ctx)
 {
-	return on_call(ctx, fetch_cookie(ctx));
+	return on_call(ctx, fetch_cookie(ctx), false);
+}
+
+/* One program for beginnings and returns (535a3692ba72, 6.10); 1 at a beginning: its return need not be told. */
+SEC("?hit/kprobe_session")
+int hit_kprobe_session(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	struct task_struct *task = current_task();
+	struct call call;
+
+	if (session_returns(ctx))
+		return on_call(ctx, cookie | FGRAPH_AT_RETURN | FGRAPH_POPPED, false);
+	if (!filter_current_task(task))
+		return 1;
+	call = call_at(ctx, cookie);
+	return on_enter(ctx, task, &call, false) == UNTOLD;
 }
 
 /* The calls by which a program is led back from a probe of the kernel's way of returns (6.11), and from others (6.18). */

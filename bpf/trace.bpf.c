@@ -21,7 +21,7 @@ static __always_inline void on_hit(struct hit *hit)
 	current_comm(task, record->comm);
 	record->fetched.plan = hit->place;
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, &record->fetched, FETCH_VALUES,
-		   stream_tail(record), &record->head.tail_size);
+		   stream_tail(record), &record->head.tail_size, false);
 	stream_submit(record);
 }
 

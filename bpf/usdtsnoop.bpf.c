@@ -33,7 +33,7 @@ int on_probe(struct pt_regs *ctx)
 	current_comm(task, record->comm);
 	record->fetched.plan = number;
 	fetch_show(context, plan, number, 0, &record->fetched, FETCH_VALUES, stream_tail(record),
-		   &record->head.tail_size);
+		   &record->head.tail_size, false);
 	stream_submit(record);
 	return 0;
 }

@@ -28,4 +28,18 @@ static __always_inline __u64 fetch_cookie(void *ctx)
 	return cookie;
 }
 
+/* In a program of a session, which runs at a function's beginning and return: whether this is the return. */
+static __always_inline bool session_returns(void *ctx)
+{
+	register void *r1 asm("r1") = ctx; /* which 7.0 asks for */
+	register __u64 r0 asm("r0");
+
+	/* The frontend puts the kernel's own function bpf_session_is_return there, for which libbpf would read all types. */
+	asm volatile("call %[call]"
+		     : "=r"(r0), "+r"(r1)
+		     : [call] "i"(SESSION_IS_RETURN)
+		     : "r2", "r3", "r4", "r5", "memory");
+	return r0 & 1;
+}
+
 #endif

@@ -19,7 +19,7 @@
  */
 const volatile __u32 fetch_string_size, fetch_room, fetch_tail;
 const volatile bool fetch_apart;
-/* Whether the program may sleep, and so let the kernel bring in a page that the process has not touched yet. */
+/* Whether programs that may sleep do, to let the kernel bring in a page that the process has not touched yet. */
 const volatile bool fetch_sleeps;
 
 /* Filled by the frontend between load and attachment; sized by it before. */
@@ -316,12 +316,12 @@ static __always_inline char *fetch_place(char *tail, __u64 at)
 	return tail + fetch_masked(at, fetch_room);
 }
 
-static __always_inline long fetch_user_string(char *tail, __u64 at, __u64 address)
+static __always_inline long fetch_user_string(char *tail, __u64 at, __u64 address, bool may_sleep)
 {
 	long got = bpf_probe_read_user_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	char byte;
 
-	if (got >= 0 || !fetch_sleeps || bpf_copy_from_user(&byte, sizeof(byte), (void *)address))
+	if (got >= 0 || !may_sleep || !fetch_sleeps || bpf_copy_from_user(&byte, sizeof(byte), (void *)address))
 		return got;
 	/* It may go on in the next page. */
 	bpf_copy_from_user(&byte, sizeof(byte), (void *)((address | 4095) + 1));
@@ -330,7 +330,7 @@ static __always_inline long fetch_user_string(char *tail, __u64 at, __u64 addres
 
 /* Puts a string, or bytes, behind those that are in the tail already, of which `used` bytes are. */
 static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetch_result *result,
-					    const struct fetch_step *step, __u64 address, __u32 index)
+					    const struct fetch_step *step, __u64 address, __u32 index, bool may_sleep)
 {
 	__u64 at = *used, size = step->number;
 	bool whole = true;
@@ -345,7 +345,7 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 		whole = false;
 	}
 	if (step->op == FETCH_SHOW_STRING_USER || (step->op == FETCH_SHOW_STRING_KERNEL && !fetch_is_kernel(address)))
-		got = fetch_user_string(tail, at, address);
+		got = fetch_user_string(tail, at, address, may_sleep);
 	else if (step->op == FETCH_SHOW_STRING_KERNEL)
 		got = bpf_probe_read_kernel_str(fetch_place(tail, at), fetch_string_size, (void *)address);
 	else if (step->op == FETCH_SHOW_BYTES_USER || !fetch_is_kernel(address))
@@ -375,10 +375,11 @@ static __always_inline void fetch_show_text(__u32 *used, char *tail, struct fetc
 
 /*
  * Fetches what is shown: up to `values` (a constant), and strings into the tail, whose room is fetch_tail and of which
- * `used` bytes are in use.
+ * `used` bytes are in use. `may_sleep` is a constant.
  */
 static __always_inline void fetch_show(__u64 context, struct fetch_plan *plan, __u32 plan_number, __u64 latency,
-				       struct fetch_result *result, __u32 values, char *tail, __u32 *used)
+				       struct fetch_result *result, __u32 values, char *tail, __u32 *used,
+				       bool may_sleep)
 {
 	__u32 first = 0;
 
@@ -398,7 +399,7 @@ static __always_inline void fetch_show(__u64 context, struct fetch_plan *plan, _
 		else if (step->op == FETCH_SHOW)
 			result->values[i] = value;
 		else if (fetch_room)
-			fetch_show_text(used, tail, result, step, value, i);
+			fetch_show_text(used, tail, result, step, value, i, may_sleep);
 	}
 }
 

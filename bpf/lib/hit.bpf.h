@@ -107,7 +107,7 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	__u32 used = 0;
 
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, (struct fetch_result *)key,
-		   FETCH_KEY_VALUES, key->text, &used);
+		   FETCH_KEY_VALUES, key->text, &used, false);
 	key->place = hit->place;
 }
 

@@ -89,6 +89,9 @@ enum fetch_flag {
  */
 #define FETCH_COOKIE 0x6b69742d636f7079
 
+/* Instead of the number of a helper: bpf_session_is_return, whose number each kernel's types say. */
+#define SESSION_IS_RETURN 0x6b697473
+
 /* Globs compiled as --comm is (filter.bpf.h): 63 positions. */
 struct fetch_glob {
   __u64 accepts[256];

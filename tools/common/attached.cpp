@@ -35,6 +35,7 @@ struct LinkCreate {
   };
 };
 constexpr std::uint32_t attach_perf_event = 41, attach_kprobe_multi = 42, attach_uprobe_multi = 48;
+constexpr std::uint32_t attach_kprobe_session = 56;  // 6.10
 constexpr std::uint32_t multi_returns = 1;
 constexpr int not_supported = 524;  // ENOTSUPP, which the kernel lets out and no header names
 
@@ -54,6 +55,9 @@ Attachment part_of(const Attachment& many, std::size_t begin, std::size_t end) {
   part.shown = part.functions[0];
   return part;
 }
+
+// Whether a program is attached to many places by one link.
+bool is_many(std::string_view program) { return program.ends_with("_multi") || program == "hit_kprobe_session"; }
 
 Fd make_link(const LinkCreate& link) {
   return Fd(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
@@ -76,7 +80,7 @@ bool has_multi(std::uint32_t attach_type) {
   LinkCreate link{};
   link.program = static_cast<std::uint32_t>(kept.get());
   link.attach_type = attach_type;
-  if (attach_type == attach_kprobe_multi) {
+  if (attach_type != attach_uprobe_multi) {
     const char* name = "vfs_read";
     std::uint64_t names[] = {reinterpret_cast<std::uint64_t>(name)};
     link.kprobes = {
@@ -95,6 +99,11 @@ bool has_multi(std::uint32_t attach_type) {
 
 bool has_kprobe_multi() {
   static const bool has = has_multi(attach_kprobe_multi);
+  return has;
+}
+
+bool has_kprobe_session() {
+  static const bool has = has_multi(attach_kprobe_session);
   return has;
 }
 
@@ -150,7 +159,7 @@ Verdict Attached::can_add(const Attachment& attachment) {
   if (name == "hit_raw" && !attachment.target.empty())
     return running_kernel()->can_attach({HookKind::raw_tp, attachment.target});
   // These are chosen only where a link of that kind could be made.
-  if (name.ends_with("_multi")) return yes;
+  if (is_many(name)) return yes;
   // Closing a tracepoint's event waits for every CPU.
   if (name != "hit_perf_event") return running_kernel()->can_attach({HookKind::placed, attachment.shown});
   try {
@@ -163,7 +172,7 @@ Verdict Attached::can_add(const Attachment& attachment) {
 }
 
 bool Attached::is_by_event(std::string_view program) {
-  return program != "hit_raw" && program != "hit_fentry" && program != "hit_fexit" && !program.ends_with("_multi");
+  return program != "hit_raw" && program != "hit_fentry" && program != "hit_fexit" && !is_many(program);
 }
 
 bool needs_copies(std::string_view program) {
@@ -181,7 +190,7 @@ void Attached::add(bpf_program* program, const Attachment& attachment) {
     programs_.push_back(std::move(copy));
   }
   if (name == "hit_raw" || name == "hit_fentry" || name == "hit_fexit") return add_raw(fd, attachment);
-  if (name == "hit_kprobe_multi" || name == "hit_uprobe_multi") return add_multi(fd, attachment);
+  if (is_many(name)) return add_multi(fd, attachment);
   if (attachment.threads) return add_threads(fd, attachment);
   if (attachment.cpus.empty()) add_event(fd, attachment, -1, -1);
   for (int cpu : attachment.cpus) add_event(fd, attachment, cpu, -1);
@@ -297,8 +306,8 @@ void Attached::add_multi(int program, const Attachment& attachment) {
   link.program = static_cast<std::uint32_t>(program);
   std::vector<const char*> names;
   for (const std::string& name : attachment.functions) names.push_back(name.c_str());
-  if (attachment.program == "hit_kprobe_multi") {
-    link.attach_type = attach_kprobe_multi;
+  if (attachment.program != "hit_uprobe_multi") {
+    link.attach_type = attachment.program == "hit_kprobe_session" ? attach_kprobe_session : attach_kprobe_multi;
     link.kprobes = {.flags = attachment.at_return ? multi_returns : 0,
                     .count = static_cast<std::uint32_t>(names.size()),
                     .names = address_of(names),

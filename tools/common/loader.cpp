@@ -72,10 +72,12 @@ struct HitSection {
   bpf_prog_type type;
   int attach_type;
 };
-constexpr int trace_uprobe_multi = 48;  // BPF_TRACE_UPROBE_MULTI, 6.6
+constexpr int trace_uprobe_multi = 48;    // BPF_TRACE_UPROBE_MULTI, 6.6
+constexpr int trace_kprobe_session = 56;  // BPF_TRACE_KPROBE_SESSION, 6.10
 constexpr HitSection hit_sections[] = {
     {"hit/probe", BPF_PROG_TYPE_KPROBE, 0},
     {"hit/kprobe_multi", BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI},
+    {"hit/kprobe_session", BPF_PROG_TYPE_KPROBE, trace_kprobe_session},
     {"hit/uprobe_multi", BPF_PROG_TYPE_KPROBE, trace_uprobe_multi},
     {"hit/tracepoint", BPF_PROG_TYPE_TRACEPOINT, 0},
     {"hit/perf_event", BPF_PROG_TYPE_PERF_EVENT, 0},
@@ -115,6 +117,15 @@ void put_cookie(bpf_insn* instructions, std::size_t count, std::uint64_t cookie)
   }
 }
 
+void put_session_call(bpf_insn* instructions, std::size_t count) {
+  for (std::size_t i = 0; i < count; i++) {
+    bpf_insn& call = instructions[i];
+    if (call.code != (BPF_JMP | BPF_CALL) || call.imm != SESSION_IS_RETURN) continue;
+    call.src_reg = BPF_PSEUDO_KFUNC_CALL;
+    call.imm = static_cast<__s32>(KernelTypes::get().find("bpf_session_is_return", BTF_KIND_FUNC));
+  }
+}
+
 // Called by libbpf when it is about to load one of them.
 int prepare_hit(bpf_program* program, bpf_prog_load_opts* options, long which) {
   const HitSection& section = hit_sections[which];
@@ -122,6 +133,7 @@ int prepare_hit(bpf_program* program, bpf_prog_load_opts* options, long which) {
   auto* instructions = const_cast<bpf_insn*>(bpf_program__insns(program));
   std::size_t count = bpf_program__insn_cnt(program);
   options->expected_attach_type = static_cast<bpf_attach_type>(section.attach_type);
+  if (section.attach_type == trace_kprobe_session) put_session_call(instructions, count);
   image.type = section.type;
   image.instructions.assign(instructions, instructions + count);
   image.functions.assign(static_cast<const char*>(options->func_info),

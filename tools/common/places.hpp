@@ -37,7 +37,7 @@ struct Attachment {
   std::string target;         // of hit_raw: a tracepoint's name; empty: it runs once, by itself
   std::uint32_t type_id = 0;  // of hit_fentry and hit_fexit
 
-  // Of hit_kprobe_multi: functions; of hit_uprobe_multi: places in the file `path`.
+  // Of hit_kprobe_multi and hit_kprobe_session: functions; of hit_uprobe_multi: places in the file `path`.
   std::vector<std::string> functions;
   std::vector<std::uint64_t> offsets, semaphores, cookies;
   bool at_return = false;
@@ -91,6 +91,7 @@ perf_event_attr uprobe_event(const UserPlace& place);
 std::string plain_name(std::string_view mangled);
 
 bool has_kprobe_multi();
+bool has_kprobe_session();
 bool has_uprobe_multi();
 // Whether programs at places of user code may sleep (BPF_F_SLEEPABLE), with the maps that ours have.
 bool has_sleeping_uprobes();

@@ -140,14 +140,19 @@ void TracedFunctions::State::find() {
   find_own();
   find_called();
   find_libraries();
-  if (functions.empty()) refuse();
+  // What the kernel does for it can be followed all the same.
+  bool all = wanted.functions.empty() && wanted.calls && left_out.empty();
+  if (functions.empty() && !all) refuse();
 }
 
 // Beneath system calls they are seen where the kernel lets them be probed, all at once.
 void TracedFunctions::State::find_kernel() {
   if (!wanted.calls && wanted.kernel.empty()) return;
   if (wanted.calls && wanted.kernel.empty() && !has_kprobe_multi()) {
-    lacks = "this kernel does not let its functions be probed at once (kprobe.multi): only system calls are shown";
+    lacks = has_kprobes()
+                ? "this kernel lets its functions be probed only one by one (no kprobe.multi): only system "
+                  "calls are shown, and what --kernel names"
+                : "this kernel lets none of its functions be probed (no kprobes): only system calls are shown";
     return;
   }
   try {
@@ -159,7 +164,7 @@ void TracedFunctions::State::find_kernel() {
       std::uint64_t number = (FGRAPH_FIRST_KERNEL + kernel.size() - 1) | FGRAPH_KERNEL;
       probed.push_back({function.name, number | plans.enter, number | FGRAPH_AT_RETURN | FGRAPH_POPPED | plans.leave});
     }
-    kernel_attachments = kit::kernel_attachments(probed);
+    kernel_attachments = kit::kernel_attachments(probed, !values.plans.count());
   } catch (const Failure& failure) {
     if (!wanted.calls || failure.code() != Exit::unsupported) throw;
     kernel.clear();

@@ -30,6 +30,25 @@ bool is_call(std::string_view name) {
   return false;
 }
 
+std::string kprobe_type() { return read_line("/sys/bus/event_source/devices/kprobe/type"); }
+
+Attachment attachment(const char* program, const KernelFunction& function, bool returns) {
+  Attachment one{.program = program, .shown = cat("kernel:", function.name), .cookie = 0, .probe = nullptr};
+  one.one_of_many = true;
+  one.at_return = returns;
+  return one;
+}
+
+// All by one link.
+Attachment many(const char* program, const std::vector<KernelFunction>& functions, bool returns) {
+  Attachment all = attachment(program, functions.at(0), returns);
+  for (const KernelFunction& function : functions) {
+    all.functions.push_back(function.name);
+    all.cookies.push_back(returns ? function.leave : function.enter);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::string> traced_kernel_functions(const std::vector<std::string>& globs) {
@@ -53,36 +72,28 @@ std::vector<std::string> traced_kernel_functions(const std::vector<std::string>&
   return all;
 }
 
-std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions) {
-  std::vector<Attachment> all;
+bool has_kprobes() { return !kprobe_type().empty(); }
+
+std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions, bool session) {
   bool multi = has_kprobe_multi();
-  std::string type = multi ? "" : read_line("/sys/bus/event_source/devices/kprobe/type");
-  if (!multi && type.empty())
+  if (!multi && !has_kprobes())
     throw Failure(Exit::unsupported, "this kernel lets none of its functions be probed (no kprobes)");
   if (!multi && functions.size() > most_one_by_one)
     throw Failure(Exit::unsupported, cat(functions.size(),
                                          " functions of the kernel match, and this kernel attaches one "
                                          "by one (it has no kprobe.multi): ",
                                          most_one_by_one, " are the limit"));
+  if (session && has_kprobe_session()) return {many("hit_kprobe_session", functions, false)};
+  if (multi) return {many("hit_kprobe_multi", functions, true), many("hit_kprobe_multi", functions, false)};
+  std::vector<Attachment> all;
   for (bool returns : {true, false}) {
-    Attachment one{.program = multi ? "hit_kprobe_multi" : "hit_probe", .shown = {}, .cookie = 0, .probe = nullptr};
-    one.one_of_many = true;
-    one.at_return = returns;
-    one.event.type = static_cast<std::uint32_t>(parse_number(type).value_or(0));
-    one.event.config = returns;
     for (const KernelFunction& function : functions) {
-      std::uint64_t cookie = returns ? function.leave : function.enter;
-      one.shown = cat("kernel:", function.name);
-      if (multi) {
-        one.functions.push_back(function.name);
-        one.cookies.push_back(cookie);
-        continue;
-      }
+      Attachment& one = all.emplace_back(attachment("hit_probe", function, returns));
+      one.cookie = returns ? function.leave : function.enter;
       one.path = function.name;
-      one.cookie = cookie;
-      all.push_back(one);
+      one.event.type = static_cast<std::uint32_t>(parse_number(kprobe_type()).value_or(0));
+      one.event.config = returns;
     }
-    if (multi) all.push_back(std::move(one));
   }
   return all;
 }

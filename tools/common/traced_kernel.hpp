@@ -17,7 +17,11 @@ struct KernelFunction {
   std::string name;
   std::uint64_t enter = 0, leave = 0;
 };
-// What it takes to attach to those, at once where the kernel has kprobe.multi. Throws Failure where the kernel cannot.
-std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions);
+// Whether any can be probed, one by one at least.
+bool has_kprobes();
+// What it takes to attach to those, at once where the kernel has kprobe.multi, beginnings and returns together where it
+// has kprobe.session and `session` says that `leave` differs by its flags alone. Throws Failure where the kernel
+// cannot.
+std::vector<Attachment> kernel_attachments(const std::vector<KernelFunction>& functions, bool session);
 
 }  // namespace kit
