@@ -84,8 +84,9 @@ OPENS = {
     PERF: Ask("trace -a -e openat", r" opens/\d+ openat\(", fewer=2),
     BCC: Ask("opensnoop-bpfcc", OPEN_ROW),
 }
-OPENS_MARKS = {LIBBPF: {"added": 0.15, "program": 0.1, "reader": 0.1, "beside": 1}, BPFTRACE: {"added": 0.3}}
-BLOCK_MARKS = {LIBBPF: {"program": 0.7}, BPFTRACE: {"added": 0.3}}
+BPFTRACE_MARKS = {BPFTRACE: {"added": 0.3}}
+OPENS_MARKS = {LIBBPF: {"added": 0.15, "program": 0.1, "reader": 0.1, "beside": 1}, **BPFTRACE_MARKS}
+BLOCK_MARKS = {LIBBPF: {"program": 0.7}, **BPFTRACE_MARKS}
 DISK = {
     "biolatency": {
         OURS: Ask("biolatency", BUCKET),
@@ -108,7 +109,7 @@ def functions_of(many):
     asks = {OURS: Ask(f"count 'uprobe:LOAD:of_{many}_*'", r"^ +(\d+) uprobe:")}
     if many <= 100:
         asks[BPFTRACE] = Ask(f"uprobe:LOAD:of_{many}_* {{ @[probe] = count(); }}", r"^@\[.*: (\d+)")
-    return Contest(f"count, {many:,} functions", asks, f"functions {many}", 20_000, {BPFTRACE: {"added": 1}})
+    return Contest(f"count, {many:,} functions", asks, f"functions {many}", 20_000, BPFTRACE_MARKS)
 
 
 def keys_of(many):
@@ -117,16 +118,16 @@ def keys_of(many):
         OURS: Ask(f"count --top {many + 1000} {probe} fd", r"^ +(\d+) .* fd=1\d{6}$"),
         BPFTRACE: Ask(f"{probe} {{ @[args->fd] = count(); }}", r"^@\[1\d{6}\]: (\d+)"),
     }
-    return Contest(f"count, {many:,} keys", asks, f"keys {many}", 300_000, {BPFTRACE: {"added": 1}})
+    return Contest(f"count, {many:,} keys", asks, f"keys {many}", 300_000, BPFTRACE_MARKS)
 
 
 def stacks_of(many):
     asks = {
-        OURS: Ask(f"stackcount -U --stacks 32768 {GETPPID} --folded {FOLDED}", r"^ways;.* (\d+)$",
+        OURS: Ask(f"stackcount -U --unwind fp --stacks 32768 {GETPPID} --folded {FOLDED}", r"^ways;.* (\d+)$",
                   r"^ways;.*main.* (\d+)$", shown_by=f"cat {FOLDED}"),
         BPFTRACE: Ask(f"{GETPPID} /comm == \"ways\"/ {{ @[ustack] = count(); }}", r"^\]: (\d+)"),
     }  # fmt: skip
-    return Contest(f"stackcount, {many:,} stacks", asks, f"ways {many}", 100_000, {BPFTRACE: {"added": 1}})
+    return Contest(f"stackcount, {many:,} stacks", asks, f"ways {many}", 100_000, BPFTRACE_MARKS)
 
 
 def sampled(ways, unwind=""):
@@ -164,7 +165,7 @@ QUESTIONS = {
                 },
                 "execs",
                 800,
-                {LIBBPF: {"program": 0.3}, BPFTRACE: {"added": 0.3}},
+                {LIBBPF: {"program": 0.3}, **BPFTRACE_MARKS},
             )
         ],
         bystander=True,
@@ -184,7 +185,7 @@ QUESTIONS = {
                 },
                 "getppid",
                 1_000_000,
-                {LIBBPF: {"added": 0.75, "program": 0.5}, BPFTRACE: {"added": 0.3}},
+                {LIBBPF: {"added": 0.75, "program": 0.5}, **BPFTRACE_MARKS},
             ),
             Contest(
                 "syscount -L",
@@ -195,7 +196,7 @@ QUESTIONS = {
                 },
                 "getppid",
                 1_000_000,
-                {LIBBPF: {"added": 0.75, "program": 0.5}, BPFTRACE: {"added": 0.3}},
+                {LIBBPF: {"added": 0.75, "program": 0.5}, **BPFTRACE_MARKS},
             ),
         ],
     ),
@@ -209,7 +210,7 @@ QUESTIONS = {
             Contest("offcputime --unwind fp", {OURS: Ask("offcputime --unwind fp"), LIBBPF: Ask("offcputime")}, "switches",
                     100_000, {LIBBPF: {"program": 0.7}}),
             Contest("taskswitch", {OURS: Ask("taskswitch"), BPFTRACE: Ask(SWITCHES_SCRIPT)}, "switches", 100_000,
-                    {BPFTRACE: {"added": 0.3}}),
+                    BPFTRACE_MARKS),
         ],
         bystander=True,
     ),
@@ -225,7 +226,7 @@ QUESTIONS = {
                 },
                 "calls",
                 20_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
             Contest(
                 "count uprobe",
@@ -233,7 +234,7 @@ QUESTIONS = {
                  BPFTRACE: Ask(f"{FUNCTION} {{ @ = count(); }}", r"^@: (\d+)")},
                 "calls",
                 20_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
             Contest(
                 "trace uprobe, each hit",
@@ -241,7 +242,7 @@ QUESTIONS = {
                  BPFTRACE: Ask(FUNCTION + r' /(int64)arg0 >= 0/ { printf("%d %s %d\n", pid, comm, arg0); }', r" calls \d+$")},
                 "calls",
                 20_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
             Contest(
                 "trace uprobe, no hit",
@@ -249,7 +250,7 @@ QUESTIONS = {
                  BPFTRACE: Ask(FUNCTION + r' /(int64)arg0 < 0/ { printf("%d %s %d\n", pid, comm, arg0); }')},
                 "calls",
                 20_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
             Contest(
                 "trace, each hit",
@@ -257,7 +258,7 @@ QUESTIONS = {
                  BPFTRACE: Ask(GETPPID + r' { printf("%s %d %d\n", comm, pid, cpu); }', "^getppid ")},
                 "getppid",
                 60_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
             Contest(
                 "trace, no hit",
@@ -265,7 +266,7 @@ QUESTIONS = {
                  BPFTRACE: Ask(GETPPID + r' /pid == 1/ { printf("%s %d %d\n", comm, pid, cpu); }')},
                 "getppid",
                 500_000,
-                {BPFTRACE: {"added": 0.3}},
+                BPFTRACE_MARKS,
             ),
         ],
     ),

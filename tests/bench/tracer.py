@@ -151,10 +151,10 @@ class Tracer:
 
     def interrupt(self):
         """Until it has ended: there are peers that miss a signal."""
-        for one in [signal.SIGINT] * 3 + [signal.SIGKILL]:
+        for one, seconds in ((signal.SIGINT, 15), (signal.SIGINT, 5), (signal.SIGKILL, 5)):
             self.process.send_signal(one)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(5)
+                self.process.wait(seconds)
                 return
         raise CannotRun(f"{self.words[0]} cannot be ended")
 
