@@ -82,7 +82,7 @@ $(B)/obj/%.o: %.cpp Makefile
 	$(Q)$(CXX) $(CXXALL) $(OBJ_FLAGS) -MMD -MP -c $< -o $@
 
 # What each row passes through on its way out.
-$(patsubst %,$(B)/obj/tools/common/%.o,sink text stream clock): OBJ_FLAGS = -O2
+$(patsubst %,$(B)/obj/tools/common/%.o,sink text stream clock session names): OBJ_FLAGS = -O2
 
 # A tool's entry bears its name, so that the box can hold all of them.
 define tool_object
