@@ -79,6 +79,29 @@ static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame 
 }
 
 /*
+ * Whether the filter's first comparison tells that a hit is not wanted: of most filters it does, of most hits, and then
+ * neither who runs is looked up nor any step walked.
+ */
+static __always_inline bool hit_refused(struct hit *hit)
+{
+	const struct fetch_step *fetch = &hit->plan->filter[0];
+	__u64 value;
+
+	if (!(hit->plan->flags & FETCH_QUICK))
+		return false;
+	if (fetch->op == FETCH_TASK) {
+		if (filter_pidns)
+			return false;
+		value = bpf_get_current_pid_tgid();
+		value = fetch->index == FETCH_PID ? value >> 32 : (__u32)value;
+	} else {
+		value = fetch_context(hit->context, fetch,
+				      fetch->op == FETCH_REGISTER ? sizeof(value) : fetch->size & 15);
+	}
+	return !fetch_compare(&hit->plan->filter[1], value);
+}
+
+/*
  * Whether a hit is wanted; what comes of `cookie` is put into `hit`. Not inlined: its part of the stack is to be free
  * again when a key is made, which takes up most of the 512 bytes that a chain of calls has.
  */
@@ -92,10 +115,12 @@ static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, 
 	hit->plan = bpf_map_lookup_elem(&fetch_plans, &hit->plan_number);
 	if (!hit->plan)
 		return false;
-	if (!(hit->plan->flags & FETCH_ANYONE) && !filter_current())
-		return false;
 	if (hit->plan->flags & (FETCH_OF_CONTEXT | FETCH_ENTRY | FETCH_RETURN))
 		hit->context = fetch_context_address(ctx);
+	if (hit_refused(hit))
+		return false;
+	if (!(hit->plan->flags & FETCH_ANYONE) && !filter_current())
+		return false;
 	if (hit_spans && !hit_span(ctx, hit, kind))
 		return false;
 	return fetch_wanted(hit->context, hit->plan_number, hit->latency);

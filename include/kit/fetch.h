@@ -81,6 +81,7 @@ enum fetch_flag {
   FETCH_NARROW = 16,     /* that address has 4 bytes: a 32-bit program's */
   FETCH_SIGNED = 32,     /* the first value has a sign */
   FETCH_OF_CONTEXT = 64, /* a step asks for what the program is given */
+  FETCH_QUICK = 128,     /* the filter's first two steps fetch a number and compare it, and "no" is the answer if not so */
 };
 
 /*

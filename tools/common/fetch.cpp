@@ -50,6 +50,17 @@ fetch_compare sign_of(std::string_view text) {
     if (sign == text) return compare;
   return FETCH_EQUAL;
 }
+// Whether a filter begins with a comparison of one number, which alone decides where it is not true (hit_refused() in
+// bpf/lib/hit.bpf.h).
+bool is_quick(const std::vector<fetch_step>& steps) {
+  const fetch_step& first = steps[0];
+  bool of_task = first.op == FETCH_TASK && first.index <= FETCH_TID;
+  if (!(of_task || first.op == FETCH_CONTEXT || first.op == FETCH_REGISTER) || steps[1].op != FETCH_COMPARE)
+    return false;
+  std::size_t at = 2;
+  while (steps[at].op == FETCH_JUMP) at = steps[at].flag ? at + 1 : steps[at].index;
+  return steps[at].op == FETCH_WANTED && !steps[at].flag;
+}
 // The same comparison with its sides exchanged.
 fetch_compare mirrored(fetch_compare compare) {
   int less = compare & FETCH_LESS ? FETCH_MORE : 0, more = compare & FETCH_MORE ? FETCH_LESS : 0;
@@ -65,8 +76,10 @@ class PlanBuilder {
               std::vector<ShownValue>* shown)
       : plans_(plans), probe_(probe), resolve_(resolve), names_(names), shown_(shown) {}
 
-  fetch_plan build() {
+  // With these flags, of which the probe itself knows nothing.
+  fetch_plan build(std::uint32_t flags) {
     fetch_plan plan{};
+    plan.flags = flags;
     if (probe_.filter) {
       truth(*probe_.filter);
       // The answer: yes where the truth is, else no.
@@ -77,6 +90,8 @@ class PlanBuilder {
         refuse_probe(probe_, probe_.filter->at,
                      cat("the filter takes ", steps_.size(), " steps, and ", FETCH_FILTER_STEPS, " are the limit"));
       std::copy(steps_.begin(), steps_.end(), plan.filter);
+      // A return first takes the call that was remembered for it, wanted or not.
+      if (is_quick(steps_) && !(flags & FETCH_RETURN)) plan.flags |= FETCH_QUICK;
     }
     steps_.clear();
     for (std::size_t i = 0; i < probe_.shown.size(); i++) show(probe_.shown[i], static_cast<unsigned>(i));
@@ -504,16 +519,14 @@ class PlanBuilder {
 
 std::uint32_t FetchPlans::add(const Probe& probe, const Resolve& resolve, const std::vector<std::string>& names,
                               std::vector<ShownValue>* shown, std::uint32_t flags) {
-  fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build();
-  plan.flags |= flags;
+  fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build(flags);
   plans_.push_back(plan);
   return static_cast<std::uint32_t>(plans_.size() - 1);
 }
 
 std::uint32_t FetchPlans::share(const Probe& probe, const Resolve& resolve, const std::vector<std::string>& names,
                                 std::vector<ShownValue>* shown, std::uint32_t flags) {
-  fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build();
-  plan.flags |= flags;
+  fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build(flags);
   return take(plan);
 }
 
