@@ -39,6 +39,7 @@ class Question:
     what: str  # a line for those who read the table
     contests: list
     how: str = "load"  # the function of measure.py
+    once: bool = False  # one round tells: it is about how figures grow
     bystander: bool = False  # also what a system call costs that it does not ask about
     columns: tuple = ("added", "program", "reader", "rows")  # what the table shows, of FIGURES in report.py
 
@@ -132,14 +133,15 @@ def stacks_of(many):
 
 def sampled(ways, unwind=""):
     """5,000 samples a second of each CPU: at 99 their cost would not be seen in the time that the load takes."""
+    words = f"profile {unwind}".strip()
     row, whole = r"^spins(?:;.*)? (\d+)$", r"^spins;.*busy.* (\d+)$"
     asks = {
-        OURS: Ask(f"profile -F 5000 {unwind} --folded {FOLDED}", row, whole, shown_by=f"cat {FOLDED}"),
+        OURS: Ask(f"{words} -F 5000 --folded {FOLDED}", row, whole, shown_by=f"cat {FOLDED}"),
         LIBBPF: Ask("profile -F 5000 -f", row, whole),
         PERF: Ask(f"record -a -g -F 5000 -o {SAMPLES}", r"^spins +\d+", r" busy\+",
                   shown_by=f"perf script -i {SAMPLES} -F comm,tid,ip,sym,symoff"),
     }  # fmt: skip
-    return Contest(f"profile {unwind}, {ways:,} stacks", asks, f"spins {ways}", 3_000, {LIBBPF: {"run": 1}})
+    return Contest(f"{words}, {ways:,} stacks", asks, f"spins {ways}", 3_000, {LIBBPF: {"run": 1}})
 
 
 QUESTIONS = {
@@ -214,6 +216,55 @@ QUESTIONS = {
         ],
         bystander=True,
     ),
+    "start": Question(
+        "nothing: what it takes to start a tool, to let it wait for ten seconds and to end it",
+        [
+            Contest("opensnoop", {who: OPENS[who] for who in (OURS, LIBBPF, BPFTRACE)}),
+            Contest("execsnoop", {OURS: Ask("execsnoop"), LIBBPF: Ask("execsnoop"), BPFTRACE: Ask(EXECS_SCRIPT)}),
+            Contest("syscount", {OURS: Ask("syscount"), LIBBPF: Ask("syscount"), BPFTRACE: Ask(SYSCALLS_SCRIPT)}),
+            *[Contest(name, asks) for name, asks in DISK.items()],
+            Contest("offcputime", {OURS: Ask("offcputime"), LIBBPF: Ask("offcputime")}),
+            Contest("wakeuptime", {OURS: Ask("wakeuptime"), LIBBPF: Ask("wakeuptime")}),
+            Contest("offwaketime", {OURS: Ask("offwaketime"), BCC: Ask("offwaketime-bpfcc")}),
+            Contest("profile", {OURS: Ask("profile"), LIBBPF: Ask("profile"),
+                                BPFTRACE: Ask("profile:hz:99 { @[ustack, kstack] = count(); }")}),
+            Contest("syncsnoop", {OURS: Ask("syncsnoop"), LIBBPF: Ask("syncsnoop"), BPFTRACE: Ask(
+                "tracepoint:syscalls:sys_enter_sync,tracepoint:syscalls:sys_enter_fsync,"
+                'tracepoint:syscalls:sys_enter_fdatasync { printf("%d %s %s\\n", pid, comm, probe); }')}),
+            Contest("vfslatency", {OURS: Ask("vfslatency"), BPFTRACE: Ask(
+                "tracepoint:syscalls:sys_enter_read { @begin[tid] = nsecs; } tracepoint:syscalls:sys_exit_read "
+                "/@begin[tid]/ { @ns = hist(nsecs - @begin[tid]); delete(@begin[tid]); }")}),
+            Contest("taskswitch", {OURS: Ask("taskswitch"), BPFTRACE: Ask(SWITCHES_SCRIPT)}),
+            Contest("hello", {OURS: Ask("hello"), BPFTRACE: Ask(
+                'tracepoint:sched:sched_process_fork { printf("%d %s\\n", args->child_pid, comm); }')}),
+            Contest("randomread", {OURS: Ask("randomread"), BPFTRACE: Ask(
+                'tracepoint:syscalls:sys_enter_getrandom { printf("%d %s\\n", pid, comm); }')}),
+            Contest("ttysnoop", {OURS: Ask("ttysnoop")}),
+            Contest("funclatency", {OURS: Ask("funclatency LOAD:called"), LIBBPF: Ask("funclatency LOAD:called"),
+                                    BPFTRACE: Ask(FUNCTION_SCRIPT)}, "calls"),
+            Contest("trace", {OURS: Ask(f"trace {GETPPID} cpu"), BPFTRACE: Ask(
+                GETPPID + r' { printf("%s %d %d\n", comm, pid, cpu); }')}),
+            Contest("count", {OURS: Ask(f"count {FUNCTION}"), BPFTRACE: Ask(f"{FUNCTION} {{ @ = count(); }}")}, "calls"),
+            Contest("hist", {OURS: Ask(f"hist {FUNCTION} arg0"), BPFTRACE: Ask(f"{FUNCTION} {{ @ = hist(arg0); }}")},
+                    "calls"),
+            Contest("stackcount", {OURS: Ask(f"stackcount -U {GETPPID}"), BPFTRACE: Ask(
+                f"{GETPPID} {{ @[ustack] = count(); }}")}),
+            Contest("strlencount", {OURS: Ask("strlencount"), BPFTRACE: Ask(
+                "uprobe:/lib/x86_64-linux-gnu/libc.so.6:strlen { @[str(arg0)] = count(); }")}),
+            Contest("usdtsnoop", {OURS: Ask("usdtsnoop /usr/lib/x86_64-linux-gnu/libstdc++.so.6 libstdcxx:throw"), BPFTRACE: Ask(
+                'usdt:/usr/lib/x86_64-linux-gnu/libstdc++.so.6:libstdcxx:throw { printf("%d %s\\n", pid, comm); }')}),
+            Contest("fgraph", {OURS: Ask("fgraph -- sleep 20")}),
+            Contest("inject", {OURS: Ask("inject open --error EIO --yes-break-it --comm nobody")}),
+        ],
+        how="start",
+        columns=("ready", "peak", "stop", "idle", "resident"),
+    ),
+    "loss": Question(
+        "files opened by two threads at a rate that rises until a tool loses some, and at twice what the peer held",
+        [Contest("opensnoop", {OURS: OPENS[OURS], LIBBPF: OPENS[LIBBPF], BPFTRACE: OPENS[BPFTRACE]}, "opens 2")],
+        how="loss",
+        once=True,
+    ),
     "functions": Question(
         "a function of a program, called again and again, and for trace a system call's tracepoint",
         [
@@ -278,54 +329,7 @@ QUESTIONS = {
         + [keys_of(many) for many in (1, 100, 10_000)]
         + [stacks_of(many) for many in (1, 1000, 20_000)],
         columns=("added", "program", "ready", "stop", "rows"),
-    ),
-    "start": Question(
-        "nothing: what it takes to start a tool, to let it wait for ten seconds and to end it",
-        [
-            Contest("opensnoop", {who: OPENS[who] for who in (OURS, LIBBPF, BPFTRACE)}),
-            Contest("execsnoop", {OURS: Ask("execsnoop"), LIBBPF: Ask("execsnoop"), BPFTRACE: Ask(EXECS_SCRIPT)}),
-            Contest("syscount", {OURS: Ask("syscount"), LIBBPF: Ask("syscount"), BPFTRACE: Ask(SYSCALLS_SCRIPT)}),
-            *[Contest(name, asks) for name, asks in DISK.items()],
-            Contest("offcputime", {OURS: Ask("offcputime"), LIBBPF: Ask("offcputime")}),
-            Contest("wakeuptime", {OURS: Ask("wakeuptime"), LIBBPF: Ask("wakeuptime")}),
-            Contest("offwaketime", {OURS: Ask("offwaketime"), BCC: Ask("offwaketime-bpfcc")}),
-            Contest("profile", {OURS: Ask("profile"), LIBBPF: Ask("profile"),
-                                BPFTRACE: Ask("profile:hz:99 { @[ustack, kstack] = count(); }")}),
-            Contest("syncsnoop", {OURS: Ask("syncsnoop"), LIBBPF: Ask("syncsnoop"), BPFTRACE: Ask(
-                "tracepoint:syscalls:sys_enter_sync,tracepoint:syscalls:sys_enter_fsync,"
-                'tracepoint:syscalls:sys_enter_fdatasync { printf("%d %s %s\\n", pid, comm, probe); }')}),
-            Contest("vfslatency", {OURS: Ask("vfslatency"), BPFTRACE: Ask(
-                "tracepoint:syscalls:sys_enter_read { @begin[tid] = nsecs; } tracepoint:syscalls:sys_exit_read "
-                "/@begin[tid]/ { @ns = hist(nsecs - @begin[tid]); delete(@begin[tid]); }")}),
-            Contest("taskswitch", {OURS: Ask("taskswitch"), BPFTRACE: Ask(SWITCHES_SCRIPT)}),
-            Contest("hello", {OURS: Ask("hello"), BPFTRACE: Ask(
-                'tracepoint:sched:sched_process_fork { printf("%d %s\\n", args->child_pid, comm); }')}),
-            Contest("randomread", {OURS: Ask("randomread"), BPFTRACE: Ask(
-                'tracepoint:syscalls:sys_enter_getrandom { printf("%d %s\\n", pid, comm); }')}),
-            Contest("ttysnoop", {OURS: Ask("ttysnoop")}),
-            Contest("funclatency", {OURS: Ask("funclatency LOAD:called"), LIBBPF: Ask("funclatency LOAD:called"),
-                                    BPFTRACE: Ask(FUNCTION_SCRIPT)}, "calls"),
-            Contest("trace", {OURS: Ask(f"trace {GETPPID} cpu"), BPFTRACE: Ask(
-                GETPPID + r' { printf("%s %d %d\n", comm, pid, cpu); }')}),
-            Contest("count", {OURS: Ask(f"count {FUNCTION}"), BPFTRACE: Ask(f"{FUNCTION} {{ @ = count(); }}")}, "calls"),
-            Contest("hist", {OURS: Ask(f"hist {FUNCTION} arg0"), BPFTRACE: Ask(f"{FUNCTION} {{ @ = hist(arg0); }}")},
-                    "calls"),
-            Contest("stackcount", {OURS: Ask(f"stackcount -U {GETPPID}"), BPFTRACE: Ask(
-                f"{GETPPID} {{ @[ustack] = count(); }}")}),
-            Contest("strlencount", {OURS: Ask("strlencount"), BPFTRACE: Ask(
-                "uprobe:/lib/x86_64-linux-gnu/libc.so.6:strlen { @[str(arg0)] = count(); }")}),
-            Contest("usdtsnoop", {OURS: Ask("usdtsnoop /usr/lib/x86_64-linux-gnu/libstdc++.so.6 libstdcxx:throw"), BPFTRACE: Ask(
-                'usdt:/usr/lib/x86_64-linux-gnu/libstdc++.so.6:libstdcxx:throw { printf("%d %s\\n", pid, comm); }')}),
-            Contest("fgraph", {OURS: Ask("fgraph -- sleep 20")}),
-            Contest("inject", {OURS: Ask("inject open --error EIO --yes-break-it --comm nobody")}),
-        ],
-        how="start",
-        columns=("ready", "peak", "stop", "idle", "resident"),
-    ),
-    "loss": Question(
-        "files opened by two threads at a rate that rises until a tool loses some, and at twice what the peer held",
-        [Contest("opensnoop", {OURS: OPENS[OURS], LIBBPF: OPENS[LIBBPF], BPFTRACE: OPENS[BPFTRACE]}, "opens 2")],
-        how="loss",
+        once=True,
     ),
 }  # fmt: skip
 

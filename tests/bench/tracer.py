@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A tool at work: started, ready, what it costs, ended; of any package."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -64,6 +65,17 @@ def run_time_statistics():
             stats.write("0")
 
 
+# All that were started; what still runs when we end is ended.
+STARTED = []
+
+
+@atexit.register
+def end_all():
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+
+
 class Tracer:
     """A tool at work, its output in files in memory."""
 
@@ -86,6 +98,7 @@ class Tracer:
         words = self.words[:1] + more + self.words[1:]
         files = {"stdin": subprocess.DEVNULL, "stdout": self.out, "stderr": self.err}
         self.process = subprocess.Popen(words, **files, pass_fds=pass_fds, env=ENVIRONMENT)
+        STARTED.append(self.process)
 
     def start_ours(self):
         ready, end = os.pipe()
