@@ -153,7 +153,7 @@ install: all
 # --- Tests -----------------------------------------------------------------------------------------------------------
 include $(wildcard tests/tests.mk)
 
-# The tools beside their peers, for some twelve minutes: as root, on a machine that does nothing else.
+# The tools beside their peers, for some thirteen minutes: as root, on a machine that does nothing else.
 bench: all box
 	$(Q)tests/bench/run --json $(B)/bench/figures.json
 
