@@ -99,10 +99,15 @@ $(B)/obj/main/%.o: tools/common/main.cpp Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXALL) -DTOOL=$* -MMD -MP -c $< -o $@
 
+LINK = $(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed
+# What probes much of the C library in every process has one of its own, or it would be stopped at its own calls; where a
+# library's static form lacks functions, as libelf's of Debian 13, it is linked as the others are.
+ALONE := fgraph
+
 $(B)/bin/%: $(B)/obj/tools/%.o $(B)/obj/main/%.o $(B)/libkit.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@.debug $^ $(LIBS)
+	$(Q)$(if $(filter $(ALONE),$*),$(LINK) -static -o $@.debug $^ $(BOX_LIBS) 2>/dev/null ||) $(LINK) -o $@.debug $^ $(LIBS)
 	$(Q)$(OBJCOPY) --strip-unneeded $@.debug $@ && mkdir -p $(B)/debug && mv $@.debug $(B)/debug/$*
 
 # It asks the other tools what they can do.

@@ -81,11 +81,10 @@ TEST_CASE("a program that has been stripped, deleted and moved into another root
       "objcopy --strip-all --add-gnu-debuglink=bin/hot.debug " + hot + " bin/hot";
   if (test::run({"sh", "-c", "command -v objcopy"}).status != 0) SKIP_CASE("objcopy is not installed", "binutils");
   REQUIRE(test::run({"sh", "-c", script}).status == 0);
-  // Removed by the program's own parent once it runs; the copy in the root is the only one.
-  std::string command =
-      "chroot " + place +
-      " /bin/hot 1500 /bin/hot & child=$!; while kill -0 $child 2>/dev/null && [ \"$(readlink /proc/$child/exe)\" != " +
-      place + "/bin/hot ]; do :; done; rm " + place + "/bin/hot; wait $child";
+  // Removed by the program's own parent once it has opened itself; the copy in the root is the only one.
+  std::string command = "chroot " + place + " /bin/hot 1500 /bin/hot & child=$!; while kill -0 $child 2>/dev/null && " +
+                        "! readlink /proc/$child/fd/* 2>/dev/null | grep -qx " + place + "/bin/hot; do :; done; rm " +
+                        place + "/bin/hot; wait $child";
   live::Result result = live::trace("profile", {"-F", "999"}, {"sh", "-c", command});
   check_shares(result);
 }
