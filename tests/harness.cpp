@@ -164,29 +164,26 @@ Json Result::end() const {
   return last;
 }
 
-std::vector<Json> Result::rows(const Json& like) const {
+namespace {
+
+// The lines of a type that have these values, or whose member `in` has them.
+std::vector<Json> alike(const Result& result, const std::string& type, const char* in, const Json& like) {
   std::vector<Json> found;
-  for (const std::string& line : lines()) {
-    if (!line.starts_with("{\"type\":\"row\"")) continue;
-    Json row = Json::parse(line);
-    bool alike = true;
-    for (const auto& [key, value] : like.items()) alike = alike && row.contains(key) && row[key] == value;
-    if (alike) found.push_back(std::move(row));
+  for (const std::string& line : result.lines()) {
+    if (!line.starts_with("{\"type\":\"" + type + '"')) continue;
+    Json one = Json::parse(line);
+    const Json& of = in ? one[in] : one;
+    auto has = [&](const auto& wanted) { return of.contains(wanted.key()) && of[wanted.key()] == wanted.value(); };
+    auto wanted = like.items();
+    if (std::all_of(wanted.begin(), wanted.end(), has)) found.push_back(std::move(one));
   }
   return found;
 }
 
-std::vector<Json> Result::histograms(const Json& like) const {
-  std::vector<Json> found;
-  for (const std::string& line : lines()) {
-    if (!line.starts_with("{\"type\":\"histogram\"")) continue;
-    Json one = Json::parse(line);
-    bool alike = true;
-    for (const auto& [key, value] : like.items()) alike = alike && one["key"].contains(key) && one["key"][key] == value;
-    if (alike) found.push_back(std::move(one));
-  }
-  return found;
-}
+}  // namespace
+
+std::vector<Json> Result::rows(const Json& like) const { return alike(*this, "row", nullptr, like); }
+std::vector<Json> Result::histograms(const Json& like) const { return alike(*this, "histogram", "key", like); }
 
 Json Result::row(const Json& like) const {
   auto found = rows(like);
