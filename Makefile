@@ -11,11 +11,23 @@ PKG_CONFIG ?= pkg-config
 CXX        ?= g++
 AR         ?= ar
 OBJCOPY    ?= objcopy
-ARCH       ?= $(shell uname -m | sed 's/aarch64/arm64/')
+HOST       := $(shell uname -m | sed 's/aarch64/arm64/')
+ARCH       ?= $(HOST)
 BPF_ARCH   := $(ARCH:x86_64=x86)
 # For size: what a tool costs while it runs is in the kernel, and few lines here are hot.
 CXXFLAGS   ?= -Os -g
 B          := build
+
+# For another machine, as in `make ARCH=arm64 box`: Debian's compiler and libraries for it (scripts/setup --arm64). Manual
+# pages are not made, which the tools themselves would print.
+ifneq ($(ARCH),$(HOST))
+B          := build/$(ARCH)
+CROSS      := $(ARCH:arm64=aarch64)-linux-gnu-
+CXX        := $(CROSS)g++
+AR         := $(CROSS)ar
+OBJCOPY    := $(CROSS)objcopy
+PKG_CONFIG := env PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS:-=)/pkgconfig:/usr/share/pkgconfig $(PKG_CONFIG)
+endif
 
 WARNINGS  := -Wall -Wextra -Wshadow -Wno-missing-field-initializers
 CPPFLAGS  += -Iinclude -Iblazesym -Itools/common -Ibpf -I$(B)/gen -DCOREKIT_VERSION='"$(VERSION)"'
@@ -57,7 +69,7 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: all box check install clean docs tests bench
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(BINARIES) docs
+all: $(BINARIES) $(if $(CROSS),,docs)
 
 # --- BPF programs ----------------------------------------------------------------------------------------------------
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile

@@ -13,8 +13,10 @@ LIVE_COMMON := $(TEST_COMMON) $(B)/obj/tests/harness.o
 # Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
 CATCH_LIBS   = $(if $(wildcard $(addsuffix /catch2/catch_all.hpp,/usr/include /usr/local/include)),-lCatch2)
 
-.PHONY: fuzz
-tests: $(HOST_TESTS) $(LIVE_TESTS) $(TRIGGERS) $(B)/tests/layouts.o $(B)/tests/viewers_pictures
+.PHONY: fuzz guest-tests
+# What runs in a guest.
+guest-tests: $(LIVE_TESTS) $(TRIGGERS)
+tests: $(HOST_TESTS) guest-tests $(B)/tests/layouts.o $(B)/tests/viewers_pictures
 
 # What a packager runs: no root, no network.
 check: all $(HOST_TESTS) $(B)/tests/layouts.o
@@ -68,7 +70,7 @@ $(foreach tier,live guest,$(eval $(call live_test,$(tier))))
 $(B)/tests/trigger/%: tests/trigger/%.c Makefile
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc -static -O2 $(TRIGGER_FLAGS) -Wall -Wextra -pthread -MMD -MP -o $@ $<
+	$(Q)$(CROSS)gcc -static -O2 $(TRIGGER_FLAGS) -Wall -Wextra -pthread -MMD -MP -o $@ $<
 
 # Triggers whose stacks are looked at are walked by frame pointers; one has a part in a library.
 FRAMES := -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
@@ -78,18 +80,18 @@ $(B)/tests/trigger/waits: TRIGGER_FLAGS = -g $(FRAMES)
 $(B)/tests/trigger/ways: TRIGGER_FLAGS = $(FRAMES)
 $(B)/tests/trigger/hot: tests/trigger/hot.c $(B)/tests/trigger/libhot.so
 	$(call say,CC,$@)
-	$(Q)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^
+	$(Q)$(CROSS)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^
 
 # Of these the calls of a library are looked at, too.
 $(B)/tests/trigger/nested $(B)/tests/trigger/leaps: $(B)/tests/trigger/%: tests/trigger/%.c tests/tests.mk
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc -O2 -Wall -Wextra -pthread -o $@ $<
+	$(Q)$(CROSS)gcc -O2 -Wall -Wextra -pthread -o $@ $<
 
 $(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc -O2 -g $(FRAMES) -fPIC -shared -Wl,-soname,libhot.so -Wall -Wextra -o $@ $<
+	$(Q)$(CROSS)gcc -O2 -g $(FRAMES) -fPIC -shared -Wl,-soname,libhot.so -Wall -Wextra -o $@ $<
 
 # One that has no frame pointers: static, and with a library as a program that may lie anywhere, or may not.
 NO_FRAMES := -O2 -fomit-frame-pointer -pthread -Wall -Wextra
@@ -98,11 +100,11 @@ $(B)/tests/trigger/unwound: $(filter-out %/unwound,$(UNWOUND))
 $(UNWOUND): tests/trigger/unwound.c tests/trigger/lib/unwound_library.c tests/tests.mk
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc $(NO_FRAMES) -fPIC -shared -Wl,-soname,libunwound.so -o $(@D)/libunwound.so tests/trigger/lib/unwound_library.c
+	$(Q)$(CROSS)gcc $(NO_FRAMES) -fPIC -shared -Wl,-soname,libunwound.so -o $(@D)/libunwound.so tests/trigger/lib/unwound_library.c
 	$(Q)case $(@F) in \
-	  unwound) gcc $(NO_FRAMES) -static -o $@ $< tests/trigger/lib/unwound_library.c;; \
-	  unwound_pie) gcc $(NO_FRAMES) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
-	  *) gcc $(NO_FRAMES) -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	  unwound) $(CROSS)gcc $(NO_FRAMES) -static -o $@ $< tests/trigger/lib/unwound_library.c;; \
+	  unwound_pie) $(CROSS)gcc $(NO_FRAMES) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	  *) $(CROSS)gcc $(NO_FRAMES) -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
 	esac
 
 # Every type of the wire contract as C++ sees it, for the contract test to read from DWARF.

@@ -37,6 +37,7 @@ KERNELS = {
     "6.1-full": ("bookworm", r"^linux-image-6\.1\.0-[0-9]+-amd64$"),  # as on machines, not in clouds
     "6.12-rt": ("trixie", "linux-image-6.12.*-rt-amd64"),  # full preemption
     "6.17": ("trixie-backports", "linux-image-6.17.*-cloud-amd64"),
+    "6.1-arm64": ("bookworm", "linux-image-6.1.*-cloud-arm64"),
 }
 # Loaded before the command runs, and what it may have by modprobe. What a kernel has built in is left out.
 LOADED = ("virtio_pci", "virtio_console", "loop", "dm_mod", "lzo_rle", "zram")
@@ -55,12 +56,37 @@ QEMU = {
 BUSYBOX = ("bookworm", "busybox-static")
 BASH = ("bookworm", "bash-static")
 
-MACHINE = "-nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max"
+MACHINE = "-nodefaults -no-user-config -display none -no-reboot -accel tcg"
 KERNEL_OPTIONS = (
-    "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on cryptomgr.notests "
-    "audit=0 apparmor=0 selinux=0 nokaslr rdinit=/init"
+    "quiet panic=-1 mitigations=off random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0 nokaslr "
+    "rdinit=/init"
 )
 ALARM = re.compile("Kernel panic|Oops|BUG:|WARNING:|general protection|RIP: 0010")
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What differs between guests on one kind of processor and on another."""
+
+    debian: str  # Debian's name
+    build: str  # the directory of what is built for it
+    suffix: str  # of names in the cache
+    qemu: str
+    machine: str
+    kernel_options: str
+
+
+X86_64 = Architecture("amd64", "build", "", "qemu-system-x86_64", "-machine q35 -cpu max",
+                      "console=ttyS0 no_timer_check tsc=reliable")
+# Pointers are signed in a way of the emulator's own, which takes a tenth of the time.
+ARM64 = Architecture("arm64", "build/arm64", "-arm64", "qemu-system-aarch64",
+                     "-machine virt,gic-version=3 -cpu max,pauth-impdef=on,sve=off,sme=off", "console=ttyAMA0")
+
+
+def architecture_of(kernel):
+    """Of one in the table by its package's name, of an image by its own."""
+    name = KERNELS[kernel][1] if kernel in KERNELS else pathlib.Path(kernel).name
+    return ARM64 if name.endswith("arm64") else X86_64
 
 
 class Failure(Exception):
@@ -74,9 +100,9 @@ def say(text):
 # --- What is downloaded ----------------------------------------------------------------------------------------------
 
 
-def fetch(suite, pattern, directory):
-    """Unpacks a package of Debian for x86_64 into a directory. Returns its name and version."""
-    command = [ROOT / "scripts/debian-package", f"{suite}:amd64", pattern, directory]
+def fetch(suite, pattern, directory, architecture=X86_64):
+    """Unpacks a package of Debian into a directory. Returns its name and version."""
+    command = [ROOT / "scripts/debian-package", f"{suite}:{architecture.debian}", pattern, directory]
     done = subprocess.run(command, stdout=subprocess.PIPE)
     if done.returncode:
         raise Failure(f"cannot fetch {pattern} of {suite}")
@@ -101,12 +127,12 @@ def cached(name, make, again=False):
     return place
 
 
-def make_kernel(suite, pattern, directory):
-    name, version = fetch(suite, pattern, directory)
+def make_kernel(suite, pattern, directory, architecture):
+    name, version = fetch(suite, pattern, directory, architecture)
     if not kernel_image(directory):
         # From 7.1 on the package is empty, and others have what was in it.
         for part in ("linux-binary", "linux-modules"):
-            fetch(suite, name.replace("linux-image", part) + "=" + version, directory)
+            fetch(suite, name.replace("linux-image", part) + "=" + version, directory, architecture)
     image = kernel_image(directory)
     if not image:
         raise Failure(f"the package {name} {version} holds no kernel")
@@ -125,23 +151,27 @@ def make_qemu(directory):
             fetch(suite, package, directory)
 
 
-def qemu():
+def qemu(architecture):
     """The command, under the dynamic loader that came with it."""
     place = cached("qemu", make_qemu)
+    programs = place
+    if architecture is ARM64:
+        programs = cached("qemu-arm64", lambda made: fetch("bookworm-backports", "qemu-system-arm", made))
     library = place / "lib/x86_64-linux-gnu"
     loader = next(iter(library.glob("ld-linux-x86-64.so*")), None)
     if loader is None:
         raise Failure(f"{place} is not whole; remove it")
     command = [loader, "--library-path", f"{library}:{place}/usr/lib/x86_64-linux-gnu"]
-    command += [place / "usr/bin/qemu-system-x86_64", "-L", place / "usr/share/qemu", "-L", place / "usr/share/seabios"]
-    return command
+    command += [programs / "usr/bin" / architecture.qemu]
+    return [*command, "-L", place / "usr/share/qemu", "-L", place / "usr/share/seabios"]
 
 
 def find_kernel(kernel, again, directory):
-    """The kernel as an ELF file, which boots fastest, and the directory of its modules, or None."""
+    """The kernel as the emulator boots it fastest, of x86_64 an ELF file, and the directory of its modules, or None."""
     if kernel in KERNELS:
         suite, pattern = KERNELS[kernel]
-        place = cached(f"kernel-{kernel}", lambda made: make_kernel(suite, pattern, made), again)
+        architecture = architecture_of(kernel)
+        place = cached(f"kernel-{kernel}", lambda made: make_kernel(suite, pattern, made, architecture), again)
         modules = [*place.glob("lib/modules/*"), *place.glob("usr/lib/modules/*")]
         return place / "vmlinux", modules[0] if modules else None
     image = pathlib.Path(kernel)
@@ -166,56 +196,63 @@ def source_of(path):
     return ROOT / (f"tests/trigger/{path.name}.c" if path.parent.name == "trigger" else f"tests/{tier}/{name}.cpp")
 
 
-def executables(pattern):
+def executables(pattern, architecture):
     """What is built and still has its source."""
-    for path in sorted((ROOT / "build/tests").glob(pattern)):
+    for path in sorted((ROOT / architecture.build / "tests").glob(pattern)):
         if source_of(path).exists() and os.access(path, os.X_OK):
             yield path
 
 
-def libc():
+def libc(architecture):
     """The dynamic loader and the libc of this machine, which strlencount looks into if not told otherwise."""
+    if architecture is ARM64:
+        return ["/lib/ld-linux-aarch64.so.1", "/lib/aarch64-linux-gnu/libc.so.6"]
     done = subprocess.run(["ldd", "/bin/sh"], stdout=subprocess.PIPE, text=True, check=True)
     return re.findall(r"(?:^\s*|=> )(/\S+)", done.stdout, re.MULTILINE)
 
 
-def tests():
+def tests(architecture):
     """The test programs for guests, which are the live ones and those that change the machine."""
-    return [*executables("live_*_test"), *executables("guest_*_test")]
+    return [*executables("live_*_test", architecture), *executables("guest_*_test", architecture)]
 
 
 def tools():
     return sorted(path.stem for path in (ROOT / "tools").glob("*.cpp"))
 
 
-def box_hash():
+def box_of(architecture):
+    return ROOT / architecture.build / "box/corekit"
+
+
+def box_hash(architecture):
     """By which it is known whether two runs had the same tools."""
-    return hashlib.sha256((ROOT / "build/box/corekit").read_bytes()).hexdigest()
+    return hashlib.sha256(box_of(architecture).read_bytes()).hexdigest()
 
 
-def add_corekit(archive):
+def add_corekit(archive, architecture):
     """The box and the tests, at the places that they have in a checkout after a build."""
-    box = ROOT / "build/box/corekit"
+    build, box = ROOT / architecture.build, box_of(architecture)
     if not box.exists():
-        raise Failure("there is no build/box/corekit; make box builds it")
+        how = "" if architecture is X86_64 else f"ARCH={architecture.debian} "
+        raise Failure(f"there is no {box.relative_to(ROOT)}; make {how}box builds it")
     archive.file("corekit/build/box/corekit", box)
     for tool in ["corekit", *tools()]:
         archive.link(f"corekit/build/bin/{tool}", "../box/corekit")
     for tool in tools():
         archive.text(f"corekit/tools/{tool}.cpp", "")  # the tests ask for the names alone
-    libraries = (ROOT / "build/tests/trigger").glob("*.so")
-    for path in [*tests(), *executables("trigger/*"), *libraries]:
-        archive.file(f"corekit/{path.relative_to(ROOT)}", path)
-    for path in ["/etc/ld.so.cache", *libc()]:
+    libraries = (build / "tests/trigger").glob("*.so")
+    for path in [*tests(architecture), *executables("trigger/*", architecture), *libraries]:
+        archive.file(f"corekit/build/{path.relative_to(build)}", path)
+    for path in ["/etc/ld.so.cache", *libc(architecture)]:
         archive.file(path, path)
 
 
-def make_initramfs(path, modules_directory, command, ports):
+def make_initramfs(path, modules_directory, command, ports, architecture=X86_64):
     """All that a guest has. Without a command, it has a shell at the terminal."""
     archive = initramfs.Archive()
-    busybox = cached("busybox", lambda made: fetch(*BUSYBOX, made))
+    busybox = cached("busybox" + architecture.suffix, lambda made: fetch(*BUSYBOX, made, architecture))
     archive.file("bin/busybox", busybox / "bin/busybox", 0o755)
-    bash = cached("bash", lambda made: fetch(*BASH, made))
+    bash = cached("bash" + architecture.suffix, lambda made: fetch(*BASH, made, architecture))
     archive.file("bin/bash", bash / "bin/bash-static", 0o755)
     archive.file("init", ROOT / "tests/vm/init", 0o755)
     archive.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
@@ -231,7 +268,7 @@ def make_initramfs(path, modules_directory, command, ports):
     if command is not None:
         archive.text("corekit/command", command + "\n")
         archive.text("corekit/ports", "".join(f"{port}\n" for port in ports))
-    add_corekit(archive)
+    add_corekit(archive, architecture)
     archive.write(path)
 
 
@@ -263,15 +300,16 @@ class Machine:
     append: str = ""  # to the kernel's command line
     time_limit: float = 300  # seconds until it has hung
     silence: float = 0  # or that long without a word, unless 0
+    architecture: Architecture = X86_64
 
 
 @functools.cache
-def counter_option():
+def counter_option(architecture):
     """For the kernel's command line: how fast the time stamp counter goes, which is this machine's own.
 
     A kernel finds that out by its first moments, wrongly by far where the machine is busy and qemu was made to wait.
     """
-    if platform.machine() != "x86_64":
+    if platform.machine() != "x86_64" or architecture is not X86_64:
         return ""
     code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(bytes.fromhex("0f31 48c1e220 4809d0 c3"))  # rdtsc; shl $32, %rdx; or %rdx, %rax; ret
@@ -309,8 +347,11 @@ class Guest:
         self.deadline = time.monotonic() + machine.time_limit if sinks else None
         self.silence = machine.silence
         self.hung = False
-        command = [*qemu(), *shlex.split(MACHINE), "-smp", machine.cpus, "-m", machine.memory]
-        command += ["-kernel", kernel, "-initrd", archive, "-append", f"{KERNEL_OPTIONS} {counter_option()} {machine.append}"]
+        architecture = machine.architecture
+        command = [*qemu(architecture), *shlex.split(f"{MACHINE} {architecture.machine}")]
+        command += ["-smp", machine.cpus, "-m", machine.memory, "-kernel", kernel, "-initrd", archive]
+        options = [KERNEL_OPTIONS, architecture.kernel_options, counter_option(architecture), machine.append]
+        command += ["-append", " ".join(options)]
         command += ["-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console"]
         command += ["-device", "virtio-serial-pci"]
         self.pipes = {}
