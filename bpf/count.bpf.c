@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Counts hits of any probe, by place and by the values that are asked for. */
+#define HIT_STACKS
 #include "lib/hit.bpf.h"
 #include "lib/swap.bpf.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A record for each hit of any probe. */
+#define HIT_STACKS
 #include "lib/hit.bpf.h"
 
 #include "trace.h"
@@ -11,17 +12,26 @@ static __always_inline void on_hit(struct hit *hit)
 	struct trace_record *record = stream_reserve(struct trace_record, 0, fetch_tail);
 	struct task_struct *task;
 	struct filter_ids ids;
+	char *tail;
 
 	if (!record)
 		return;
+	tail = stream_tail(record);
 	task = current_task();
 	ids = filter_ids_of_current(task);
 	record->pid = ids.pid;
 	record->tid = ids.tid;
 	current_comm(task, record->comm);
 	record->fetched.plan = hit->place;
-	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, &record->fetched, FETCH_VALUES,
-		   stream_tail(record), &record->head.tail_size, false);
+	if (hit_stacks) {
+		record->fetched.stacks = hit_stacks;
+		hit_take_stacks(hit, (struct fetch_stacks *)tail);
+		tail += sizeof(struct fetch_stacks);
+	}
+	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, &record->fetched, FETCH_VALUES, tail,
+		   &record->head.tail_size, false);
+	if (hit_stacks)
+		record->head.tail_size += sizeof(struct fetch_stacks);
 	stream_submit(record);
 }
 

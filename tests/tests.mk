@@ -77,7 +77,7 @@ FRAMES := -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
 $(B)/tests/trigger/shapes $(B)/tests/trigger/typed $(B)/tests/trigger/takes: TRIGGER_FLAGS = -g
 $(B)/tests/trigger/typed_slow: TRIGGER_FLAGS = -g -O0
 $(B)/tests/trigger/waits: TRIGGER_FLAGS = -g $(FRAMES)
-$(B)/tests/trigger/ways: TRIGGER_FLAGS = $(FRAMES)
+$(B)/tests/trigger/ways $(B)/tests/trigger/chains: TRIGGER_FLAGS = $(FRAMES)
 $(B)/tests/trigger/hot: tests/trigger/hot.c $(B)/tests/trigger/libhot.so
 	$(call say,CC,$@)
 	$(Q)$(CROSS)gcc -O2 -g $(FRAMES) -Wall -Wextra -Wl,-rpath,'$$ORIGIN' -o $@ $^

@@ -33,11 +33,13 @@ kit::Table<Row> make_table(const std::unique_ptr<kit::Probing>& probing) {
 void declare(kit::Options& options, Knobs& knobs) {
   kit::Probing::declare(options, knobs.words, knobs.force);
   options.option(0, "top", "N", knobs.top, "only the N most frequent")
-      .details("A key is up to 5 values, of which 2 may be strings of up to 62 bytes.")
+      .details("A key is up to 5 values, of which 2 may be strings of up to 62 bytes, or one beside stacks.")
       .example("count tracepoint:raw_syscalls:sys_enter -i 1", "system calls each second")
       .example("count profile:hz:99 tid -d 10", "which threads run")
       .example("count uprobe:libc:strlen arg0:str --top 10", "which strings are measured most")
       .example("count software:page-faults:100 pid", "every 100th page fault, by process")
+      .example("count tracepoint:block:block_rq_issue kstack --top 5",
+               "by which ways in the kernel I/O is started most")
       .example("count 'kprobe:vfs_*' -d 1", "which functions of the kernel's are called");
 }
 
@@ -62,13 +64,19 @@ int tool(int argc, char** argv) {
   kit::Table<Row> table = make_table(probing);
   kit::Options options(kit::Shape::interval, "count", "Count the hits of any probe, by the values that it has.");
   declare(options, knobs);
+  kit::Stacks stacks(options, kit::Stacks::Letters::none);
   kit::Session session(options.shows(table), argc, argv);
-  probing = std::make_unique<kit::Probing>(session, knobs.words,
-                                           kit::ProbeDemand{.values = FETCH_KEY_VALUES, .keys = true}, knobs.force);
+  kit::ProbeDemand demand{.values = FETCH_KEY_VALUES, .keys = true, .stacks = &stacks};
+  probing = std::make_unique<kit::Probing>(session, knobs.words, demand, knobs.force);
   kit::Skeleton<count_bpf> bpf;
   probing->start(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
     report.table(table);
-    for (const Row& row : read_rows(knobs, report)) report.row(table, row);
+    auto rows = read_rows(knobs, report);
+    std::vector<const fetch_key*> keys;
+    for (const Row& row : rows) keys.push_back(&row.key.of);
+    probing->look_up(report, keys);
+    for (const Row& row : rows) report.row(table, row);
+    probing->tally(report);
   });
 }

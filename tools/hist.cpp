@@ -54,7 +54,8 @@ void declare(kit::Options& options, Knobs& knobs) {
                 "of a value that has one, without --linear: positive, or negative: of those below 0, without their "
                 "sign"}}})
       .details(
-          "The first expression is the value; up to 4 others are keys, of which 2 may be strings of up to 62 bytes. "
+          "The first expression is the value; up to 4 others are keys, of which 2 may be strings of up to 62 bytes, "
+          "or one beside stacks. "
           "Buckets are at most 12.5 % wide. With --linear all values below MIN are in one, and all from MAX on.")
       .example("hist kretprobe:vfs_read latency", "how long reads take")
       .example("hist 'kretprobe:vfs_read /retval >= 0/' retval pid", "how much each process reads at once")
@@ -68,8 +69,9 @@ int tool(int argc, char** argv) {
   Knobs knobs;
   kit::Options options(kit::Shape::interval, "hist", "Show a histogram of a value that any probe has.");
   declare(options, knobs);
+  kit::Stacks stacks(options, kit::Stacks::Letters::none);
   kit::Session session(options, argc, argv);
-  kit::ProbeDemand demand{.values = FETCH_KEY_VALUES, .keys = true, .number_first = true};
+  kit::ProbeDemand demand{.values = FETCH_KEY_VALUES, .keys = true, .number_first = true, .stacks = &stacks};
   kit::Probing probing(session, knobs.words, demand, knobs.force);
   kit::Skeleton<hist_bpf> bpf;
   kit::Histograms histograms(probing, bpf.object(), true, knobs.equal);

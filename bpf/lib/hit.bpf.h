@@ -8,6 +8,9 @@
 
 #include "fetch.bpf.h"
 #include "span.bpf.h"
+#ifdef HIT_STACKS /* a tool that shows stacks defines it before */
+#include "stacks.bpf.h"
+#endif
 
 /* Read-only knob: whether a plan asks how long calls take. */
 const volatile bool hit_spans;
@@ -126,13 +129,54 @@ static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, 
 	return fetch_wanted(hit->context, hit->plan_number, hit->latency);
 }
 
+#ifdef HIT_STACKS
+/* Read-only knob: FETCH_STACKS_ bits; 0: no plan asks for stacks, and nothing is left of what takes them. */
+const volatile __u32 hit_stacks;
+
+/*
+ * Takes those stacks that the plan asks for. One that is lost is counted, and is known to be lost. Not inlined, so that
+ * what it takes of the stack is free again when values are fetched.
+ */
+static __noinline int hit_take_stacks(struct hit *hit, struct fetch_stacks *into)
+{
+	__u32 asked = hit->plan->flags & (FETCH_KERNEL_STACK | FETCH_USER_STACK), pid;
+	enum stacks_taken taken;
+
+	into->of = (struct kit_stacks){};
+	into->pid = KIT_NO_PID;
+	into->zero = 0;
+	if (!asked)
+		return 0;
+	into->of.kernel = into->of.user = stacks_none(KIT_STACK_LOST);
+	taken = stacks_take_anywhere(hit->program_context, &into->of, 0);
+	if (!(asked & FETCH_KERNEL_STACK))
+		into->of.kernel = stacks_none(KIT_STACK_NOT_ASKED);
+	if (!(asked & FETCH_USER_STACK)) {
+		into->of.user = stacks_none(KIT_STACK_NOT_ASKED);
+		return 0;
+	}
+	pid = filter_current_ids().pid;
+	into->pid = pid;
+	if (taken == STACKS_NEW || !stacks_is_told(pid))
+		stacks_tell(pid);
+	return 0;
+}
+#endif
+
 /* Fetches what is shown into a key, which is zeroed. The strings take up as much as two have room for. */
 static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 {
+	char *text = key->text;
 	__u32 used = 0;
 
+#ifdef HIT_STACKS
+	if (hit_stacks) {
+		hit_take_stacks(hit, (struct fetch_stacks *)text);
+		text += FETCH_KEY_STRING;
+	}
+#endif
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, (struct fetch_result *)key,
-		   FETCH_KEY_VALUES, key->text, &used, false);
+		   FETCH_KEY_VALUES, text, &used, false);
 	key->place = hit->place;
 }
 

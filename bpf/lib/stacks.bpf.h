@@ -72,6 +72,15 @@ static __always_inline void stacks_tell(__u32 pid)
 		stacks_tell_now(pid);
 }
 
+/* Whether the last process that was told of at its place was this one. */
+static __always_inline bool stacks_is_told(__u32 pid)
+{
+	__u32 place = pid % STACKS_SEEN;
+	__u64 *seen = bpf_map_lookup_elem(&stacks_seen, &place);
+
+	return seen && *seen >> 32 == pid;
+}
+
 static __always_inline struct kit_stack_id stacks_none(__u64 why)
 {
 	return (struct kit_stack_id){ .low = 0, .high = why };

@@ -4,6 +4,7 @@
 #define KIT_FETCH_H
 
 #include "kit/record.h"
+#include "kit/stacks.h"
 
 #define FETCH_FILTER_STEPS 32
 #define FETCH_VALUE_STEPS 48
@@ -81,7 +82,9 @@ enum fetch_flag {
   FETCH_NARROW = 16,     /* that address has 4 bytes: a 32-bit program's */
   FETCH_SIGNED = 32,     /* the first value has a sign */
   FETCH_OF_CONTEXT = 64, /* a step asks for what the program is given */
-  FETCH_QUICK = 128,     /* the filter's first two steps fetch a number and compare it, and "no" is the answer if not so */
+  FETCH_QUICK = 128, /* the filter's first two steps fetch a number and compare it, and "no" is the answer if not so */
+  FETCH_KERNEL_STACK = 256,
+  FETCH_USER_STACK = 512,
 };
 
 /*
@@ -100,17 +103,33 @@ struct fetch_glob {
 };
 KIT_SIZE_IS(struct fetch_glob, 259 * 8);
 
+/* A run takes stacks; it shows them beneath each row, too. */
+#define FETCH_STACKS_TAKEN 1
+#define FETCH_STACKS_KERNEL_BENEATH 2
+#define FETCH_STACKS_USER_BENEATH 4
+
 /* What a plan fetched: the last part of a record. A string is its place in the tail << 32 | its size. */
 struct fetch_result {
   __u32 plan;   /* which place was hit */
   __u32 unread; /* a bit for each value that could not be read */
   __u32 cut;    /* a bit for each string that is longer than its room */
-  __u32 zero;
+  __u32 stacks; /* FETCH_STACKS_ bits; not 0: the tail begins with struct fetch_stacks */
   __u64 values[FETCH_VALUES];
 };
 KIT_SIZE_IS(struct fetch_result, 16 + 8 * FETCH_VALUES);
 
-/* What a plan fetched as the key of a map: as struct fetch_result, with the strings behind, each in a place of its own. */
+/* The stacks of a hit, before the strings; those that its plan asks for. */
+struct fetch_stacks {
+  struct kit_stacks of;
+  __u32 pid; /* whose the user stack is; KIT_NO_PID where none is asked for, so that processes are not told apart */
+  __u32 zero;
+};
+KIT_SIZE_IS(struct fetch_stacks, 40);
+
+/*
+ * What a plan fetched as the key of a map: as struct fetch_result, with the strings behind, each in a place of its own,
+ * of which the first is the stacks' where a run asks for some.
+ */
 #define FETCH_KEY_VALUES 5
 #define FETCH_KEY_STRINGS 2
 #define FETCH_KEY_STRING 64 /* bytes of one, its NUL included */

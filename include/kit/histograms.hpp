@@ -13,7 +13,7 @@ namespace kit {
 class Histograms {
  public:
   // Sets the knobs, before load; `by_place` tells places apart, `equal` are the buckets, if not those of kit/slots.h.
-  Histograms(const Probing& probing, bpf_object* object, bool by_place, std::optional<EqualBuckets> equal = {});
+  Histograms(Probing& probing, bpf_object* object, bool by_place, std::optional<EqualBuckets> equal = {});
   // Those with the most values first.
   template <typename Key>
   void show(Report& report, const std::vector<std::pair<Key, kit_histogram>>& entries) {
@@ -26,7 +26,7 @@ class Histograms {
   void show_all(Report& report, std::vector<std::pair<fetch_key, const kit_histogram*>> all);
   // Which keys there are; the places are known once the run has begun.
   void look();
-  const Probing& probing_;
+  Probing& probing_;
   bool by_place_, keyed_ = false, signed_ = false;
   std::optional<EqualBuckets> equal_;
 };

@@ -97,6 +97,7 @@ struct Fetched {
   std::string constant = {};   // it is this word, which no step fetches
   bool is_constant = false;
   bool duration = false;     // in ns
+  char stack = 0;            // K, U: it is the kernel's, the user stack; which no step fetches
   std::string refused = {};  // why it cannot be fetched; empty: it can
 };
 // The expression's meaning at one probed place; nothing if the name means nothing there.
@@ -105,8 +106,9 @@ using Resolve = std::function<std::optional<Fetched>(const Expression&)>;
 // How one value of a place is shown: kept in captures as text, since only the traced machine knows.
 struct ShownValue {
   std::string name;
-  char how = 'u';  // d u x: numbers; s b: text, bytes; e f: names of values, of bits; i: an address of IP; y: a symbol;
-                   // p: the word `more`; l: ns; t: a structure, whose layout is `more`
+  char how =
+      'u';  // d u x: numbers; s b: text, bytes; e f: names of values, of bits; i: an address of IP; y: a symbol;
+            // p: the word `more`; l: ns; t: a structure, whose layout is `more`; K U: the kernel's, the user stack
   int bits = 64;
   std::string more = {};
   bool operator==(const ShownValue&) const = default;
@@ -134,6 +136,8 @@ class FetchPlans {
   std::uint32_t longest() const { return longest_; }
   // Strings that one hit shows, at most.
   std::uint32_t strings() const { return strings_; }
+  // Which stacks the plans ask for: FETCH_KERNEL_STACK, FETCH_USER_STACK.
+  std::uint32_t stacks() const;
   const fetch_plan& plan(std::size_t number) const { return plans_[number]; }
 
  private:
@@ -147,12 +151,14 @@ class FetchPlans {
 
 // What code lies at an address ("vfs_read+0x12"); empty: nobody knows.
 using CodeName = std::function<std::string(std::uint64_t address)>;
+// The kernel's stack ('K') or the user stack ('U') of the hit.
+using StackCell = std::function<Cell(char which)>;
 // The value as a cell; a symbol that `code` does not know as its address.
 Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail,
-                const CodeName& code = {});
+                const CodeName& code = {}, const StackCell& stack = {});
 // All of a place's values from `first` on, by their names.
 Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
-                 std::size_t first = 0, const CodeName& code = {});
+                 std::size_t first = 0, const CodeName& code = {}, const StackCell& stack = {});
 // A value as one word of a line, without blanks at the ends, and back.
 std::string shown_value_text(const ShownValue& shown);
 std::optional<ShownValue> parse_shown_value(std::string_view text);

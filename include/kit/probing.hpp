@@ -13,6 +13,7 @@
 
 #include "kit/probe.hpp"
 #include "kit/session.hpp"
+#include "kit/stacks.hpp"
 
 namespace kit {
 
@@ -29,6 +30,7 @@ struct ProbeDemand {
   std::uint32_t string = 256;         // bytes of a string
   bool keys = false;                  // what is fetched becomes a key (fetch_key)
   bool number_first = false;          // the first value is a number, and there is one
+  Stacks* stacks = nullptr;           // where kstack and ustack may be asked for
 };
 
 class Probing {
@@ -54,9 +56,17 @@ class Probing {
   Cell name(const fetch_result& result) const;
   Cell values(const fetch_result& result, std::string_view tail, std::uint32_t pid = KIT_NO_PID) const;
   // The same of a key.
-  Cell name(const fetch_key& key) const { return name(result_of(key)); }
-  Cell values(const fetch_key& key) const { return values(result_of(key), {key.text, sizeof key.text}); }
-  static fetch_result result_of(const fetch_key& key);
+  Cell name(const fetch_key& key) const;
+  // From the value `first` on.
+  Cell values(const fetch_key& key, std::size_t first = 0) const;
+  // Reads the stacks that a record has, if it has any, for values() and stack().
+  void look_up(const fetch_result& result, std::string_view tail);
+  // The same of a report's keys.
+  void look_up(Report& report, const std::vector<const fetch_key*>& keys);
+  // How the stacks of a report's keys came out, if there are any.
+  void tally(Report& report) const;
+  // The stack beneath a row; none where it is not asked for.
+  Cell stack(const fetch_result& result, std::string_view tail) const;
   // What code lies at an address; kept in captures.
   std::string code_name(std::uint32_t pid, std::uint64_t address) const;
 
@@ -66,9 +76,11 @@ class Probing {
   void attach(bpf_object* object);
   void tell_left_out() const;
   void once(const char* kind);
+  Cell stack_cell(const fetch_stacks& stacks, bool kernel, bool user) const;
   Session& session_;
   std::vector<Probe> probes_;
   std::vector<ProbePlace> places_;
+  bool stacked_ = false;  // there are stacks among the values of a place
   std::unique_ptr<State> state_;
 };
 

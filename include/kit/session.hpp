@@ -101,6 +101,10 @@ class Session {
   // What a number of this kind ("disk") is called: asked of `find`, again after a second, for names change hands; kept
   // in captures, and known from there in replays. The last name stays when there is none any more.
   std::string name(const std::string& kind, std::uint64_t number, const std::function<std::string()>& find) const;
+  // The same for who keeps names himself: without a capture it is asked each time, and not kept here.
+  std::string kept_name(const std::string& kind, std::uint64_t number, const std::function<std::string()>& find) const {
+    return replaying() || !settings().record.empty() ? name(kind, number, find) : find();
+  }
 
  private:
   friend class Report;

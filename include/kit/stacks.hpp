@@ -3,7 +3,8 @@
 // their frames.
 //
 // A frontend declares Stacks with its options, prepares it before the session loads and lets it follow the session
-// after that. In each report it says which stacks its rows have (resolve) and then gives each row's cell (of).
+// after that. In each report it says which stacks its rows have (resolve) and then gives each row's cell (of). A stream
+// asks for each row's (find) before it shows it.
 #pragma once
 
 #include <deque>
@@ -30,8 +31,17 @@ class Stacks {
     kit_stacks stacks;
   };
 
-  explicit Stacks(Options& options);
-  // Sets the knobs, before load.
+  // What -K and -U mean: only the kernel's, or only user stacks; both, one after the other beneath each row; or there
+  // are no such letters.
+  enum class Letters { only, beneath, none };
+
+  explicit Stacks(Options& options, Letters letters = Letters::only);
+  // Whether -K and -U were given.
+  bool kernel_beneath() const { return letters_ == Letters::beneath && only_kernel_; }
+  bool user_beneath() const { return letters_ == Letters::beneath && only_user_; }
+  // Which are taken, where that is not the letters' to say; before prepare().
+  void ask(bool kernel, bool user);
+  // Sets the knobs, before load. Where no stacks are asked for nothing is left of them.
   void prepare(bpf_object* object);
   // Reads the mappings of processes when they are first seen, after load; with `cgroups`, and where the run is
   // recorded, also which cgroup they are in, as the session's name of that kind.
@@ -41,6 +51,8 @@ class Stacks {
   void resolve(Report& report, const std::vector<Wanted>& wanted);
   // Leaf first, the kernel's frames before the user's. Valid until the next resolve().
   const Stack& of(std::uint32_t pid, const kit_stacks& stacks);
+  // Reads these and their names, if they are not known, for of(); what was given before is no longer valid.
+  void find(Session& session, const Wanted& wanted);
   // How those that were resolved came out.
   void tally(Report& report) const;
 
@@ -59,9 +71,14 @@ class Stacks {
   static std::uint32_t user(std::uint32_t pid) { return pid == KIT_NO_PID ? KIT_NO_PID - 1 : pid; }
   static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
 
+  void declare_letters(Options& options);
+  void leave_all_out(bpf_object* object) const;
   void make_room(bpf_object* object) const;
   void say_room(const Session& session, bpf_object* object) const;
   void read_stacks(Report& report);
+  void find_one(Session& session, const kit_stack_id& id);
+  std::string read_one(const kit_stack_id& id) const;
+  void find_missing_names(Session& session, std::map<Address, Stack> missing);
   void forget();
   void collect(std::uint32_t pid, const kit_stack_id& id, std::map<Address, Stack>& into);
   std::vector<RawEntry> find_names(const std::map<Address, Stack>& wanted);
@@ -72,7 +89,11 @@ class Stacks {
   void append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) const;
   std::string_view text(std::string_view text);
 
+  Letters letters_;
   bool only_kernel_ = false, only_user_ = false;
+  std::optional<std::pair<bool, bool>> asked_;  // the kernel's, user stacks
+  bpf_object* object_ = nullptr;
+  std::uint64_t found_since_ = 0;  // ns since boot
   Number most_{.value = 0, .most = 1 << 24};
   Size memory_{.bytes = std::size_t{256} << 20};
   std::string backend_;

@@ -266,6 +266,23 @@ TEST_CASE("a kernel function's stacks name who calls it") {
   CHECK(called);
 }
 
+TEST_CASE("a kernel function is counted by the kernel's stacks", "[each-kernel]") {
+  NEEDS("kprobe");
+  live::Result result = live::trace("count", {std::string("kprobe:") + sleeper, "kstack"}, sleeps(20));
+  INFO(result.out << result.err);
+  std::uint64_t sum = 0;
+  for (const Json& row : result.rows()) {
+    sum += row["count"].get<std::uint64_t>();
+    bool called = false;
+    for (const Json& frame : row["values"]["kstack"])
+      called |=
+          frame["name"].is_string() && frame["name"].get<std::string>().find("sys_nanosleep") != std::string::npos;
+    CHECK(called);
+  }
+  CHECK(sum == 20);
+  CHECK(result.lost() == 0);
+}
+
 TEST_CASE("probes of several kinds at once, each with its own plan, in the order of time") {
   NEEDS("kprobe");
   live::Result result =

@@ -482,6 +482,19 @@ int main(void) {
   CHECK(result.rows()[0]["count"] == 15);
 }
 
+TEST_CASE("a replay of a run that was ended by its rows shows as many") {
+  NEEDS("root");
+  live::File capture;
+  live::Result result = hits({at_steps(), "arg0:d"}, 100, {"-n", "3", "--record", capture.path()});
+  INFO(result.out << result.err);
+  CHECK(result.row_lines() == 3);
+  live::Result again = live::run("trace", {"--replay", capture.path()});
+  CHECK(again.rows() == result.rows());
+  CHECK(again.end()["rows"] == 3);
+  CHECK(live::run("trace", {"--replay", capture.path(), "-n", "2"}).row_lines() == 2);
+  CHECK(live::run("trace", {"--replay", capture.path(), "-n", "9"}).row_lines() == 3);
+}
+
 TEST_CASE("a string is called cut only if it is") {
   NEEDS("root");
   test::TemporaryDirectory folder;

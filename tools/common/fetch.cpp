@@ -104,6 +104,7 @@ class PlanBuilder {
       if (steps_[i].op >= FETCH_SHOW) plan.shows[value++] = static_cast<__u8>(i);
     plans_.strings_ = std::max(plans_.strings_, strings_);
     plan.stride = 1;
+    plan.flags |= stacks_;
     if (has_sign_) plan.flags |= FETCH_SIGNED;
     if (std::any_of(std::begin(plan.filter), std::end(plan.filter), asks_context) ||
         std::any_of(std::begin(plan.show), std::end(plan.show), asks_context))
@@ -139,7 +140,11 @@ class PlanBuilder {
   }
 
   // As a number, an address, or the address of what is larger than a number.
-  Fetched resolved(const Expression& expression) { return loaded(found(expression)); }
+  Fetched resolved(const Expression& expression) {
+    Fetched value = found(expression);
+    if (value.stack) refuse_probe(probe_, expression.at, "a stack is shown, as it is, and no more can be done with it");
+    return loaded(std::move(value));
+  }
 
   static bool is_pointer(const Fetched& value) {
     return value.stars > 0 || (value.types && data_kind(value.types, value.type) == DataKind::pointer);
@@ -407,7 +412,18 @@ class PlanBuilder {
     return fetched.bits < 64;
   }
 
+  // It is taken for itself, and no step fetches it.
+  void show_stack(const ShownExpression& shown, unsigned index, char which) {
+    if (shown.format.kind != Format::Kind::automatic)
+      refuse_probe(probe_, shown.expression.at, "a stack has no other format");
+    stacks_ |= which == 'K' ? FETCH_KERNEL_STACK : FETCH_USER_STACK;
+    steps_.push_back(make_step(FETCH_SHOW, index));
+    if (shown_) shown_->push_back({.name = shown.text, .how = which});
+  }
+
   void show(const ShownExpression& shown, unsigned index) {
+    if (shown.expression.kind == Expression::Kind::name)
+      if (Fetched stack = named(shown.expression); stack.stack) return show_stack(shown, index, stack.stack);
     Fetched fetched = resolved(shown.expression);
     if (fetched.comm) refuse_probe(probe_, shown.expression.at, "comm is compared, in filters, and is no value");
     ShownValue value = how_shown(shown, fetched);
@@ -514,6 +530,7 @@ class PlanBuilder {
   std::vector<ShownValue>* shown_;
   std::vector<fetch_step> steps_;
   std::uint32_t strings_ = 0;
+  std::uint32_t stacks_ = 0;
   bool has_sign_ = false;  // the first value
 };
 
@@ -528,6 +545,12 @@ std::uint32_t FetchPlans::share(const Probe& probe, const Resolve& resolve, cons
                                 std::vector<ShownValue>* shown, std::uint32_t flags) {
   fetch_plan plan = PlanBuilder(*this, probe, resolve, names, shown).build(flags);
   return take(plan);
+}
+
+std::uint32_t FetchPlans::stacks() const {
+  std::uint32_t flags = 0;
+  for (const fetch_plan& plan : plans_) flags |= plan.flags & (FETCH_KERNEL_STACK | FETCH_USER_STACK);
+  return flags;
 }
 
 std::uint32_t FetchPlans::share(std::uint32_t flags) {
@@ -569,7 +592,8 @@ void FetchPlans::size(bpf_object* object, std::uint32_t string_size) const {
                 room = strings_ ? std::bit_ceil(strings_ * size) : 0;
   set_knob(object, "fetch_string_size", size);
   set_knob(object, "fetch_room", room);
-  set_knob(object, "fetch_tail", strings_ ? room + size : 0);
+  std::uint32_t of_stacks = stacks() ? sizeof(fetch_stacks) : 0;
+  set_knob(object, "fetch_tail", of_stacks + (strings_ ? room + size : 0));
 }
 
 void FetchPlans::fill(bpf_object* object) const {

@@ -180,8 +180,8 @@ void fill_stores(bpf_object* object) {
   std::vector<bpf_map*> growing;
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
-    if (bpf_map__type(map) == BPF_MAP_TYPE_HASH && (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) &&
-        bpf_map__key_size(map) + bpf_map__value_size(map) > large)
+    if (bpf_map__type(map) == BPF_MAP_TYPE_HASH && bpf_map__autocreate(map) &&
+        (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) && bpf_map__key_size(map) + bpf_map__value_size(map) > large)
       growing.push_back(map);
   }
   for (int cpu : online_cpus()) {

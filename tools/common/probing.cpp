@@ -2,6 +2,7 @@
 #include "kit/probing.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <span>
 
@@ -31,6 +32,7 @@ struct Probing::State {
   PlaceFinder finder;
   Attached attached;
   bool live = false;
+  Stacks* stacks = nullptr;
   std::uint32_t string = 0;
   bool apart = false;                                // strings have places of their own
   std::unique_ptr<blazesym::Symbolizer> symbolizer;  // once an address is to be named
@@ -46,6 +48,10 @@ std::uint64_t PlaceFinder::add(Spot spot) {
       value.constant = expression.text == "probe" ? spot.name : spot.function;
       return value;
     }
+    if (demand_.stacks && (expression.text == "kstack" || expression.text == "ustack")) {
+      value.stack = expression.text == "kstack" ? 'K' : 'U';
+      return value;
+    }
     if (expression.text != "latency" || !spot.at_return) return own(expression);
     wants_entry_ = true;
     fetch_step step{};
@@ -58,6 +64,11 @@ std::uint64_t PlaceFinder::add(Spot spot) {
   ProbePlace place{.name = spot.name, .function = spot.function, .values = {}};
   std::vector<std::string> names = spot.names;
   names.insert(names.end(), {"probe", "func"});
+  if (demand_.stacks) {
+    names.insert(names.end(), {"kstack", "ustack"});
+    spot.flags |= (demand_.stacks->kernel_beneath() ? FETCH_KERNEL_STACK : 0) |
+                  (demand_.stacks->user_beneath() ? FETCH_USER_STACK : 0);
+  }
   std::size_t before = plans.count();
   std::uint32_t plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags);
   if (wants_entry_) {
@@ -103,7 +114,9 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions, and of a program's "
           "where its debug information tells of them, and fields of tracepoints by name, members "
           "(file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
-          "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe. Formats: :d :u :x numbers, "
+          "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe, and, where a tool shows "
+          "them, "
+          "kstack and ustack. Formats: :d :u :x numbers, "
           ":s :str a string, :buf(N) bytes, :ip an address, :sym what code is there, :flags names of bits (open(2)'s "
           "where no others are "
           "known).")
@@ -130,6 +143,7 @@ std::vector<std::string> usual_words(const ProbeDemand& demand) {
 Probing::Probing(Session& session, const std::vector<std::string>& words, const ProbeDemand& demand, bool force)
     : session_(session), state_(new State{.finder = PlaceFinder(session.settings(), demand, force), .attached = {}}) {
   state_->live = !session.replaying();
+  state_->stacks = demand.stacks;
   if (!state_->live) return;
   probes_ = parse_probes(words.empty() && session.settings().explain ? usual_words(demand) : words);
   if (probes_.empty())
@@ -149,9 +163,12 @@ Probing::Probing(Session& session, const std::vector<std::string>& words, const 
   state_->apart = demand.keys;
   state_->string = demand.keys ? FETCH_KEY_STRING : demand.string;
   const FetchPlans& plans = state_->finder.plans;
-  if (demand.keys && (plans.strings() > FETCH_KEY_STRINGS || plans.longest() > FETCH_KEY_STRING))
+  // The stacks take the place of a string.
+  std::uint32_t strings = FETCH_KEY_STRINGS - (plans.stacks() ? 1 : 0);
+  if (demand.keys && (plans.strings() > strings || plans.longest() > FETCH_KEY_STRING))
     throw Failure(Exit::usage,
-                  cat("keys hold ", FETCH_KEY_STRINGS, " strings at most, of ", FETCH_KEY_STRING - 1, " bytes"));
+                  cat("keys hold ", strings, plans.stacks() ? " string at most beside stacks" : " strings at most",
+                      ", of ", FETCH_KEY_STRING - 1, " bytes"));
 }
 
 Probing::~Probing() = default;
@@ -162,6 +179,15 @@ AttachPlan Probing::prepare(bpf_object* object) {
   finder.plans.size(object, state_->string);
   set_knob(object, "hit_spans", finder.spans);
   set_knob(object, "fetch_apart", state_->apart);
+  if (Stacks* stacks = state_->stacks) {
+    std::uint32_t taken = finder.plans.stacks();
+    set_knob(object, "hit_stacks",
+             (taken ? std::uint32_t{FETCH_STACKS_TAKEN} : 0) |
+                 (stacks->kernel_beneath() ? FETCH_STACKS_KERNEL_BENEATH : 0) |
+                 (stacks->user_beneath() ? FETCH_STACKS_USER_BENEATH : 0));
+    stacks->ask(taken & FETCH_KERNEL_STACK, taken & FETCH_USER_STACK);
+    stacks->prepare(object);
+  }
   std::map<std::string, std::vector<Part>> parts;
   for (const Attachment& one : finder.attachments) {
     bpf_program* program = bpf_object__find_program_by_name(object, one.program.c_str());
@@ -187,6 +213,7 @@ AttachPlan Probing::prepare(bpf_object* object) {
 void Probing::attach(bpf_object* object) {
   State& s = *state_;
   if (s.live) {
+    if (s.stacks) s.stacks->follow(session_, object, false);
     s.finder.plans.fill(object);
     for (const Attachment& one : s.finder.attachments)
       s.attached.add_most(bpf_object__find_program_by_name(object, one.program.c_str()), one, s.finder.left_out);
@@ -214,6 +241,7 @@ void Probing::attach(bpf_object* object) {
         .name = std::string(words[0]), .function = std::string(words.size() > 1 ? words[1] : ""), .values = {}};
     for (std::size_t i = 2; i < words.size(); i++)
       if (auto value = parse_shown_value(words[i])) place.values.push_back(std::move(*value));
+    for (const ShownValue& value : place.values) stacked_ |= value.how == 'K' || value.how == 'U';
     places_.push_back(std::move(place));
   }
 }
@@ -231,10 +259,58 @@ void Probing::once(const char* kind) {
     if (known == kind) state_->attached.run(cookie);
 }
 
-fetch_result Probing::result_of(const fetch_key& key) {
-  fetch_result result{.plan = key.place, .unread = key.unread, .cut = key.cut, .zero = 0, .values = {}};
+namespace {
+
+fetch_result result_of(const fetch_key& key) {
+  fetch_result result{.plan = key.place, .unread = key.unread, .cut = key.cut, .stacks = 0, .values = {}};
   std::copy(std::begin(key.values), std::end(key.values), result.values);
   return result;
+}
+
+fetch_stacks stacks_of(std::string_view text) {
+  fetch_stacks stacks{};
+  std::memcpy(&stacks, text.data(), std::min(text.size(), sizeof stacks));
+  return stacks;
+}
+fetch_stacks stacks_of(const fetch_key& key) { return stacks_of({key.text, sizeof key.text}); }
+
+bool is_lost(const kit_stack_id& id) { return id.low == 0 && id.high == KIT_STACK_LOST; }
+
+}  // namespace
+
+Cell Probing::name(const fetch_key& key) const { return name(result_of(key)); }
+
+Cell Probing::stack_cell(const fetch_stacks& stacks, bool kernel, bool user) const {
+  kit_stacks wanted = stacks.of;
+  if (!kernel) wanted.kernel = {};
+  if (!user) wanted.user = {};
+  if (!state_->stacks || is_lost(wanted.kernel) || is_lost(wanted.user)) return Cell::unknown();
+  return Cell::stack(state_->stacks->of(stacks.pid, wanted));
+}
+
+void Probing::look_up(const fetch_result& result, std::string_view tail) {
+  if (!result.stacks || !state_->stacks) return;
+  fetch_stacks stacks = stacks_of(tail);
+  state_->stacks->find(session_, {stacks.pid, stacks.of});
+}
+
+void Probing::look_up(Report& report, const std::vector<const fetch_key*>& keys) {
+  if (!stacked_ || !state_->stacks) return;
+  std::vector<Stacks::Wanted> wanted;
+  for (const fetch_key* key : keys) {
+    fetch_stacks stacks = stacks_of(*key);
+    wanted.push_back({stacks.pid, stacks.of});
+  }
+  state_->stacks->resolve(report, wanted);
+}
+
+void Probing::tally(Report& report) const {
+  if (stacked_ && state_->stacks) state_->stacks->tally(report);
+}
+
+Cell Probing::stack(const fetch_result& result, std::string_view tail) const {
+  bool kernel = result.stacks & FETCH_STACKS_KERNEL_BENEATH, user = result.stacks & FETCH_STACKS_USER_BENEATH;
+  return kernel || user ? stack_cell(stacks_of(tail), kernel, user) : Cell::none();
 }
 
 Cell Probing::name(const fetch_result& result) const {
@@ -244,8 +320,22 @@ Cell Probing::name(const fetch_result& result) const {
 
 Cell Probing::values(const fetch_result& result, std::string_view tail, std::uint32_t pid) const {
   const ProbePlace* known = place(result.plan);
-  auto code = [&](std::uint64_t address) { return code_name(pid, address); };
-  return known ? value_cells(known->values, result, tail, 0, code) : Cell::unknown();
+  if (!known) return Cell::unknown();
+  std::string_view strings = tail.substr(result.stacks ? std::min(tail.size(), sizeof(fetch_stacks)) : 0);
+  return value_cells(
+      known->values, result, strings, 0, [&](std::uint64_t address) { return code_name(pid, address); },
+      [&](char which) { return stack_cell(stacks_of(tail), which == 'K', which == 'U'); });
+}
+
+Cell Probing::values(const fetch_key& key, std::size_t first) const {
+  const ProbePlace* known = place(key.place);
+  if (!known) return Cell::unknown();
+  std::string_view strings(key.text, sizeof key.text);
+  if (stacked_) strings.remove_prefix(FETCH_KEY_STRING);
+  return value_cells(
+      known->values, result_of(key), strings, first,
+      [&](std::uint64_t address) { return code_name(KIT_NO_PID, address); },
+      [&](char which) { return stack_cell(stacks_of(key), which == 'K', which == 'U'); });
 }
 
 std::string Probing::code_name(std::uint32_t pid, std::uint64_t address) const {

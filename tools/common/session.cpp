@@ -31,6 +31,8 @@ constexpr std::uint64_t storm_gather_ns = 1 * ms;
 constexpr std::uint64_t look_every_ns = 1000 * ms;
 constexpr std::size_t default_buffer = 4 << 20;
 constexpr std::uint64_t name_lasts_ns = 1000 * ms;
+// What a capture of a run that --count ended calls the number of its rows: a record may give several, not all shown.
+constexpr const char* rows_shown = "rows shown";
 
 bool verbose = false;
 
@@ -482,6 +484,7 @@ void Session::State::show_cells(const Columns& columns) {
   late += mark.late;
   if (settings.count && rows == *settings.count) {
     full = true;
+    if (capture) capture->name(rows_shown, rows, "all");
     loop.stop();
   }
 }
@@ -549,7 +552,7 @@ int Session::stream(bpf_object* object, const Columns& columns, std::function<vo
   State& s = *state_;
   s.begin(&columns);
   auto one = [&](const kit_head& head, bool late) {
-    if (s.capture) s.capture->record(head);
+    if (s.capture && !s.full) s.capture->record(head);
     s.mark.late = late;
     each(head);
   };
@@ -680,6 +683,7 @@ void Session::State::replay_name(std::string_view chunk, bool anew) {
   std::string kind, text;
   std::uint64_t number = 0;
   CaptureReader::parse_name(chunk, kind, number, text);
+  if (kind == rows_shown) settings.count = std::min(number, settings.count.value_or(number));
   Name& known = names[{kind, number}];
   if (anew || known.text.empty()) known.text = text;
 }

@@ -81,6 +81,7 @@ void append_plain(std::string& out, const Cell& cell, Time time);
 
 // A cell among several: text is quoted, so that one sees where it ends.
 void append_field(std::string& out, const Cell& cell) {
+  if (cell.kind == Kind::stack && cell.frames->empty()) return append(out, "-");
   if (cell.kind != Kind::text) return append_plain(out, cell, [](std::uint64_t) {});
   std::string visible;
   append_visible(visible, cell.text());

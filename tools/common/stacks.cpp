@@ -115,9 +115,19 @@ std::string cgroup_of(std::uint32_t pid) {
 
 }  // namespace
 
-Stacks::Stacks(Options& options) : unwinder_(options) {
-  options.flag('K', "kernel-stacks", only_kernel_, "only the kernel's stacks (with -U: both, as without either)")
-      .flag('U', "user-stacks", only_user_, "only user stacks")
+void Stacks::declare_letters(Options& options) {
+  if (letters_ == Letters::none) return;
+  bool only = letters_ == Letters::only;
+  options
+      .flag(
+          'K', "kernel-stacks", only_kernel_,
+          only ? "only the kernel's stacks (with -U: both, as without either)" : "the kernel's stack beneath each row")
+      .flag('U', "user-stacks", only_user_, only ? "only user stacks" : "the user stack beneath each row");
+}
+
+Stacks::Stacks(Options& options, Letters letters) : letters_(letters), unwinder_(options) {
+  declare_letters(options);
+  options
       .option(0, "stacks", "N", most_,
               "room for N different stacks, and N of over 31 frames, in a report (65536; before Linux 6.1 16384 of the "
               "latter)")
@@ -159,10 +169,26 @@ void Stacks::say_room(const Session& session, bpf_object* object) const {
                     " stacks of over ", KIT_STACK_SHORT, " frames and ", shallow, " others in a report"));
 }
 
+void Stacks::ask(bool kernel, bool user) { asked_ = {kernel, user}; }
+
+void Stacks::leave_all_out(bpf_object* object) const {
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    std::string_view name = bpf_map__name(map);
+    leave_out(name.starts_with("stacks_") || name == "stacks" || name.starts_with("unwind_"), {map});
+  }
+}
+
 void Stacks::prepare(bpf_object* object) {
   bool both = only_kernel_ == only_user_;
-  set_knob(object, "stacks_of_kernel", both || only_kernel_);
-  set_knob(object, "stacks_of_user", both || only_user_);
+  auto [kernel, user] = asked_.value_or(std::pair(both || only_kernel_, both || only_user_));
+  set_knob(object, "stacks_of_kernel", kernel);
+  set_knob(object, "stacks_of_user", user);
+  object_ = object;
+  if (!kernel && !user) {
+    set_knob(object, "unwind_tables", false);
+    return leave_all_out(object);
+  }
   make_room(object);
   unwinder_.prepare(object);
   // A place is taken by an entry, of which the kernel keeps one more for each CPU.
@@ -172,7 +198,7 @@ void Stacks::prepare(bpf_object* object) {
 }
 
 void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
-  if (session.replaying()) return;
+  if (session.replaying() || asked_ == std::pair(false, false)) return;
   unwinder_.follow(session, object);
   symbolizer_ = blazesym::make_symbolizer({.memory = memory_.bytes, .lines = lines_, .backend = backend_});
   bpf_map* ring = bpf_object__find_map_by_name(object, "stacks_news");
@@ -374,6 +400,75 @@ const Stack& Stacks::of(std::uint32_t pid, const kit_stacks& stacks) {
     append(found->second, user(pid), stacks.user);
   }
   return found->second;
+}
+
+// What a stream asks for is kept for a second, since processes become other programs.
+void Stacks::find(Session& session, const Wanted& wanted) {
+  constexpr std::uint64_t lasts_ns = 1'000'000'000;
+  whole_.clear();
+  if (std::uint64_t now = boot_time(); now - found_since_ > lasts_ns) {
+    found_since_ = now;
+    names_.clear();
+    known_texts_.clear();
+    texts_.clear();
+    forget();
+  }
+  report_++;
+  std::map<Address, Stack> missing;
+  for (const kit_stack_id* id : {&wanted.stacks.kernel, &wanted.stacks.user}) {
+    find_one(session, *id);
+    collect(id == &wanted.stacks.kernel ? KIT_NO_PID : user(wanted.pid), *id, missing);
+  }
+  std::erase_if(missing, [this](const auto& one) { return names_.contains(one.first); });
+  if (!missing.empty()) find_missing_names(session, std::move(missing));
+}
+
+// The id and what the map holds of it, as it is; empty where it holds nothing.
+std::string Stacks::read_one(const kit_stack_id& id) const {
+  kit_stack stack{};
+  for (const char* name : {"stacks_short_first", "stacks_first"}) {
+    const bpf_map* map = bpf_object__find_map_by_name(object_, name);
+    if (bpf_map_lookup_elem(bpf_map__fd(map), &id, &stack) != 0) continue;
+    std::size_t depth = std::min<std::size_t>(stack.depth, std::size(stack.frames));
+    return std::string(reinterpret_cast<const char*>(&id), sizeof id) +
+           std::string(reinterpret_cast<const char*>(&stack), offsetof(kit_stack, frames) + 8 * depth);
+  }
+  return {};
+}
+
+// A capture keeps it under half of its number, and the whole with it.
+void Stacks::find_one(Session& session, const kit_stack_id& id) {
+  if (id.low == 0 || known_.contains(id_of(id))) return;
+  std::string text = session.kept_name("stack", id.low, [&] { return read_one(id); });
+  kit_stack_id found{};
+  kit_stack stack{};
+  constexpr std::size_t fixed = sizeof found + offsetof(kit_stack, frames);
+  if (text.size() < fixed || text.size() > sizeof found + sizeof stack) return;
+  std::memcpy(&found, text.data(), sizeof found);
+  std::memcpy(&stack, text.data() + sizeof found, text.size() - sizeof found);
+  if (id_of(found) != id_of(id)) return;
+  known_[id_of(id)] = {
+      .frames = {stack.frames, stack.frames + (text.size() - fixed) / 8}, .end = stack.end, .used = report_};
+}
+
+void Stacks::find_missing_names(Session& session, std::map<Address, Stack> missing) {
+  std::map<Address, RawEntry> found;
+  if (!session.replaying())
+    for (RawEntry& entry : find_names(missing)) {
+      Address address{};
+      std::memcpy(&address, entry.key.data(), sizeof address);
+      found[address] = std::move(entry);
+    }
+  std::vector<RawEntry> entries;
+  for (const auto& [address, none] : missing) {
+    std::string kind = address.pid == KIT_NO_PID ? "frame" : cat("frame of ", address.pid);
+    std::string text = session.kept_name(kind, address.address, [&] {
+      const auto& bytes = found[address].values;
+      return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    });
+    if (!text.empty()) entries.push_back(entry_of(&address, sizeof address, text));
+  }
+  keep_names(entries);
 }
 
 void Stacks::tally(Report& report) const {

@@ -121,7 +121,8 @@ Cell code_cell(std::uint64_t address, const CodeName& code) {
 }  // namespace
 
 Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t index, std::string_view tail,
-                const CodeName& code) {
+                const CodeName& code, const StackCell& stack) {
+  if (shown.how == 'K' || shown.how == 'U') return stack ? stack(shown.how) : Cell::unknown();
   if (index >= FETCH_VALUES || (result.unread >> index & 1)) return Cell::unknown();
   std::uint64_t value = result.values[index];
   bool in_tail = shown.how == 's' || shown.how == 'b' || shown.how == 't' || (shown.how == 'i' && shown.bits == 128);
@@ -137,10 +138,10 @@ Cell value_cell(const ShownValue& shown, const fetch_result& result, std::size_t
 }
 
 Cell value_cells(const std::vector<ShownValue>& shown, const fetch_result& result, std::string_view tail,
-                 std::size_t first, const CodeName& code) {
+                 std::size_t first, const CodeName& code, const StackCell& stack) {
   std::vector<std::pair<std::string_view, Cell>> parts;
   for (std::size_t i = first; i < shown.size(); i++)
-    parts.emplace_back(shown[i].name, value_cell(shown[i], result, i, tail, code));
+    parts.emplace_back(shown[i].name, value_cell(shown[i], result, i, tail, code, stack));
   return Cell::fields(std::move(parts));
 }
 
