@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The tests: tests/TIER/NAME.cpp becomes build/tests/TIER_NAME_test, tests/trigger/NAME.c a static program that a live
-# test watches. Nothing is listed by hand.
+# The tests: tests/TIER/NAME.cpp becomes build/tests/TIER_NAME_test, tests/trigger/NAME.c, or .cpp, a static program that a
+# live test watches; one that is built in other ways, too, is NAME_WAY there. Nothing is listed by hand.
 
 test_sources = $(wildcard tests/$(1)/*.cpp)
 test_names   = $(patsubst tests/$(1)/%.cpp,$(B)/tests/$(1)_%_test,$(test_sources))
 
 HOST_TESTS  := $(foreach tier,unit contract golden fuzz,$(call test_names,$(tier)))
 LIVE_TESTS  := $(foreach tier,live guest,$(call test_names,$(tier)))
-TRIGGERS    := $(patsubst tests/trigger/%.c,$(B)/tests/trigger/%,$(wildcard tests/trigger/*.c))
+TRIGGERS    := $(addprefix $(B)/tests/trigger/,$(basename $(notdir $(wildcard tests/trigger/*.c tests/trigger/*.cpp))))
 TEST_COMMON := $(B)/obj/tests/main.o $(B)/obj/tests/case.o
 LIVE_COMMON := $(TEST_COMMON) $(B)/obj/tests/harness.o
 # Catch2 3 is a library; of Catch2 2, main.cpp holds all there is.
@@ -93,19 +93,27 @@ $(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CROSS)gcc -O2 -g $(FRAMES) -fPIC -shared -Wl,-soname,libhot.so -Wall -Wextra -o $@ $<
 
-# One that has no frame pointers: static, and with a library as a program that may lie anywhere, or may not.
+# These have no frame pointers: static; with a library, as a program that may lie anywhere, with debug information; or that
+# may not, of which nothing but debug information says how it is unwound. And one that throws exceptions.
 NO_FRAMES := -O2 -fomit-frame-pointer -pthread -Wall -Wextra
 UNWOUND   := $(addprefix $(B)/tests/trigger/,unwound unwound_pie unwound_fixed)
+THROWN    := $(addprefix $(B)/tests/trigger/,thrown thrown_pie)
 $(B)/tests/trigger/unwound: $(filter-out %/unwound,$(UNWOUND))
-$(UNWOUND): tests/trigger/unwound.c tests/trigger/lib/unwound_library.c tests/tests.mk
+$(B)/tests/trigger/thrown: $(filter-out %/thrown,$(THROWN))
+$(UNWOUND): tests/trigger/unwound.c tests/trigger/shares.h tests/trigger/lib/unwound_library.c tests/tests.mk
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CROSS)gcc $(NO_FRAMES) -fPIC -shared -Wl,-soname,libunwound.so -o $(@D)/libunwound.so tests/trigger/lib/unwound_library.c
 	$(Q)case $(@F) in \
 	  unwound) $(CROSS)gcc $(NO_FRAMES) -static -o $@ $< tests/trigger/lib/unwound_library.c;; \
 	  unwound_pie) $(CROSS)gcc $(NO_FRAMES) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
-	  *) $(CROSS)gcc $(NO_FRAMES) -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	  *) $(CROSS)gcc $(NO_FRAMES) -g -fno-asynchronous-unwind-tables -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
 	esac
+
+$(THROWN): tests/trigger/thrown.cpp tests/trigger/shares.h tests/tests.mk
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CROSS)g++ $(NO_FRAMES) $(if $(filter %_pie,$@),-g -fPIE -pie,-static) -o $@ $<
 
 # Every type of the wire contract as C++ sees it, for the contract test to read from DWARF.
 $(B)/gen/layouts.cpp: $(wildcard bpf/*.h) tests/tests.mk

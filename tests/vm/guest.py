@@ -191,9 +191,12 @@ def find_kernel(kernel, again, directory):
 
 
 def source_of(path):
-    """build/tests/live_NAME_test is of tests/live/NAME.cpp, build/tests/trigger/NAME of tests/trigger/NAME.c."""
+    """build/tests/live_NAME_test is of tests/live/NAME.cpp, build/tests/trigger/NAME[_WAY] of tests/trigger/NAME.c or .cpp."""
     tier, _, name = path.name.removesuffix("_test").partition("_")
-    return ROOT / (f"tests/trigger/{path.name}.c" if path.parent.name == "trigger" else f"tests/{tier}/{name}.cpp")
+    if path.parent.name != "trigger":
+        return ROOT / f"tests/{tier}/{name}.cpp"
+    sources = [ROOT / f"tests/trigger/{name}.{kind}" for name in (path.name, tier) for kind in ("c", "cpp")]
+    return next((source for source in sources if source.exists()), sources[0])
 
 
 def executables(pattern, architecture):
@@ -203,12 +206,13 @@ def executables(pattern, architecture):
             yield path
 
 
-def libc(architecture):
-    """The dynamic loader and the libc of this machine, which strlencount looks into if not told otherwise."""
+def libraries(architecture):
+    """The dynamic loader, the libc of this machine, which strlencount looks into if not told otherwise, and C++'s."""
     if architecture is ARM64:
         return ["/lib/ld-linux-aarch64.so.1", "/lib/aarch64-linux-gnu/libc.so.6"]
-    done = subprocess.run(["ldd", "/bin/sh"], stdout=subprocess.PIPE, text=True, check=True)
-    return re.findall(r"(?:^\s*|=> )(/\S+)", done.stdout, re.MULTILINE)
+    programs = executables("trigger/thrown_pie", architecture)
+    done = subprocess.run(["ldd", "/bin/sh", *programs], stdout=subprocess.PIPE, text=True, check=True)
+    return sorted(set(re.findall(r"(?:^\s*|=> )(/\S+)(?= \()", done.stdout, re.MULTILINE)))
 
 
 def tests(architecture):
@@ -240,10 +244,10 @@ def add_corekit(archive, architecture):
         archive.link(f"corekit/build/bin/{tool}", "../box/corekit")
     for tool in tools():
         archive.text(f"corekit/tools/{tool}.cpp", "")  # the tests ask for the names alone
-    libraries = (build / "tests/trigger").glob("*.so")
-    for path in [*tests(architecture), *executables("trigger/*", architecture), *libraries]:
+    of_triggers = (build / "tests/trigger").glob("*.so")
+    for path in [*tests(architecture), *executables("trigger/*", architecture), *of_triggers]:
         archive.file(f"corekit/build/{path.relative_to(build)}", path)
-    for path in ["/etc/ld.so.cache", *libc(architecture)]:
+    for path in ["/etc/ld.so.cache", *libraries(architecture)]:
         archive.file(path, path)
 
 
