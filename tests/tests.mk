@@ -41,7 +41,7 @@ $(B)/tests/viewers_pictures: $(B)/obj/tests/viewers/pictures.o $(B)/libkit.a
 	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed -o $@ $^ $(LIBS) -ldw
 
 # The tier fuzz: what reads others' bytes, built so that it ends at its first wrong step; the rest of the library as it is.
-FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,probe.cpp text.cpp unwind_table.cpp)
+FUZZED    := $(wildcard blazesym/*.cpp tools/common/picture*.cpp) $(addprefix tools/common/,elf.cpp probe.cpp text.cpp unwind_table.cpp)
 FUZZ_OBJS := $(FUZZED:%.cpp=$(B)/fuzz/%.o)
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -54,6 +54,9 @@ $(B)/tests/fuzz_%_test: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJS) $(TEST_COMMON) $(B
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(SANITIZE) -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldw
+
+# It changes bytes of these.
+$(B)/tests/fuzz_unwind_test: | $(B)/tests/trigger/unwound
 
 # Static, since the same files run in a guest, the tier guest there alone; they know the tools as processes only. Debian
 # 13's static libelf lacks functions of its own: there they are linked as the tools are, and run on that machine only.

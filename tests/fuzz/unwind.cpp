@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "case.hpp"
@@ -14,7 +15,7 @@ namespace {
 using Random = std::mt19937_64;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds of_a_case{8};
+constexpr std::chrono::seconds of_a_case{5};
 
 void check_table(const kit::UnwindTable& table, std::size_t bytes) {
   const auto& rows = table.rows;
@@ -30,34 +31,87 @@ void check_table(const kit::UnwindTable& table, std::size_t bytes) {
   }
 }
 
-template <typename Change>
-void go_on(Change change) {
-  kit::Elf file(std::filesystem::canonical("/proc/self/exe"));
-  auto whole = call_frames(file);
-  REQUIRE(!whole.empty());
-  // A part is enough, and as quick as many tries need it to be.
-  whole[0].bytes.resize(std::min<std::size_t>(whole[0].bytes.size(), 8192));
+// Calls each(random) with new seeds for a while.
+template <typename Each>
+void go_on_with(Each each) {
   std::uint64_t seed = 1;
   for (auto end = Clock::now() + of_a_case; Clock::now() < end; seed++) {
     Random random(seed);
-    auto sections = whole;
-    sections[0].debug = random() % 4 == 0;
-    change(sections[0].bytes, random);
     auto begin = Clock::now();
-    check_table(make_unwind_table(sections), sections[0].bytes.size());
+    each(random);
     if (Clock::now() - begin > std::chrono::seconds(2)) FAIL_CHECK("seed " << seed << " took too long");
   }
   CHECK(seed > 100);
 }
 
+// The frames for exceptions, of this program, or those for debuggers, of one that has both.
+kit::CallFrames frames_of(bool debug) {
+  kit::Elf file(debug ? test::trigger_path("unwound_fixed") : std::filesystem::canonical("/proc/self/exe").string());
+  for (kit::CallFrames& one : call_frames(file))
+    if (one.debug == debug) return std::move(one);
+  throw std::runtime_error("there are no such frames");
+}
+
+template <typename Change>
+void go_on(Change change, bool debug = false) {
+  kit::CallFrames whole = frames_of(debug);
+  // A part is enough, and as quick as many tries need it to be.
+  whole.bytes.resize(std::min<std::size_t>(whole.bytes.size(), 8192));
+  go_on_with([&](Random& random) {
+    kit::CallFrames frames = whole;
+    frames.debug = debug != (random() % 8 == 0);
+    change(frames.bytes, random);
+    check_table(kit::make_unwind_table({frames}), frames.bytes.size());
+    // However few rows there may be, there is none more, but for one that says so and one at the end.
+    std::size_t most = 1 + random() % 32;
+    kit::UnwindTable few = kit::make_unwind_table({frames}, most);
+    if (few.rows.size() > 2 * most + 2) FAIL_CHECK(few.rows.size() << " rows where " << most << " may be");
+  });
+}
+
+void change_bytes(std::string& bytes, Random& random) {
+  if (random() % 2) bytes.resize(random() % bytes.size());
+  for (std::size_t i = random() % 200; i-- > 0 && !bytes.empty();)
+    bytes[random() % bytes.size()] = static_cast<char>(random());
+}
+
 }  // namespace
 
-TEST_CASE("call frames whose bytes are changed make tables that are in order") {
-  go_on([](std::string& bytes, Random& random) {
-    if (random() % 2) bytes.resize(random() % bytes.size());
-    for (std::size_t i = random() % 200; i-- > 0 && !bytes.empty();)
-      bytes[random() % bytes.size()] = static_cast<char>(random());
+TEST_CASE("call frames whose bytes are changed make tables that are in order") { go_on(change_bytes); }
+
+TEST_CASE("call frames for debuggers whose bytes are changed make tables that are in order") {
+  go_on(change_bytes, true);
+}
+
+TEST_CASE("files whose headers lie about where call frames are make tables that are in order") {
+  std::string whole = test::read_file(test::trigger_path("libunwound.so"));
+  REQUIRE(whole.size() > 4096);
+  test::TemporaryDirectory folder;
+  std::string path = folder.path() + "/file";
+  std::size_t tables = 0;
+  go_on_with([&](Random& random) {
+    std::string bytes = whole;
+    std::uint64_t sections = 0;  // where their headers are, at the end
+    std::copy_n(bytes.data() + 40, sizeof sections, reinterpret_cast<char*>(&sections));
+    if (random() % 8 == 0) bytes.resize(random() % bytes.size());
+    bool front = random() % 2;
+    for (std::size_t i = 1 + random() % 24; i-- > 0;) {
+      // Of the file's header no more than where others are: what is not ELF at all is refused elsewhere.
+      std::size_t at = front ? 32 + random() % 700 : sections + random() % (whole.size() - sections);
+      if (at < bytes.size()) bytes[at] = static_cast<char>(random() % 2 ? random() : random() % 4 * 85);
+    }
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    try {
+      auto frames = call_frames(kit::Elf(path));
+      std::size_t size = 0;
+      for (const kit::CallFrames& one : frames) size += one.bytes.size();
+      kit::UnwindTable table = kit::make_unwind_table(frames);
+      check_table(table, size);
+      tables += !table.rows.empty();
+    } catch (const kit::Failure&) {
+    }
   });
+  CHECK(tables > 20);
 }
 
 TEST_CASE("call frames of nothing but instructions, sizes and references make tables that are in order") {

@@ -243,7 +243,7 @@ Bytes fde(std::size_t before, std::uint64_t start, std::uint64_t size, std::init
   return entry(bytes_of(static_cast<std::uint32_t>(before + 4)) + bytes_of(start) + bytes_of(size) + program);
 }
 
-UnwindTable table_of(const Bytes& bytes) { return kit::make_unwind_table({{bytes, 0x1000, false}}); }
+UnwindTable table_of(const Bytes& bytes) { return kit::make_unwind_table({{bytes, 0x1000}}); }
 
 // The rule at the end of a function whose program is this one.
 std::uint32_t rule_after(std::initializer_list<int> program) {
@@ -301,11 +301,11 @@ TEST_CASE("frames for debuggers are read as those for exceptions are, behind whi
   Bytes cie_body = Bytes(4, '\xff') + std::initializer_list<int>{1, 0, 1, 0x78, 16, 0x0c, 7, 8, 0x90, 1};
   Bytes debug = entry(cie_body) + entry(bytes_of(std::uint32_t{0}) + bytes_of(std::uint64_t{0x4000}) +
                                         bytes_of(std::uint64_t{0x40}) + std::initializer_list<int>{0x0e, 48});
-  UnwindTable alone = kit::make_unwind_table({{debug, 0, true}});
+  UnwindTable alone = kit::make_unwind_table({{.bytes = debug, .debug = true}});
   CHECK(alone.functions == 1);
   CHECK(alone.rule_of(0x4010) == kit_unwind_rule(KIT_UNWIND_STACK, KIT_UNWIND_SAME, 6));
   Bytes other = cie() + fde(cie().size(), 0x4000, 0x40, {0x0e, 16});
-  UnwindTable both = kit::make_unwind_table({{other, 0x1000, false}, {debug, 0, true}});
+  UnwindTable both = kit::make_unwind_table({{.bytes = other, .address = 0x1000}, {.bytes = debug, .debug = true}});
   CHECK(both.rule_of(0x4010) == kit_unwind_rule(KIT_UNWIND_STACK, KIT_UNWIND_SAME, 2));
 }
 
@@ -313,11 +313,21 @@ TEST_CASE("what is too much is left out, and said") {
   Bytes all = cie();
   for (std::uint64_t i = 0; i < 100; i++) all += fde(all.size(), 0x4000 + i * 32, 16, {});
   CHECK(table_of(all).whole);
-  UnwindTable cut = kit::make_unwind_table({{all, 0x1000, false}}, 50);
+  UnwindTable cut = kit::make_unwind_table({{all, 0x1000}}, 50);
   CHECK_FALSE(cut.whole);
   CHECK(cut.functions == 50);
   all += fde(all.size(), 0x4000 + (std::uint64_t{1} << 32), 16, {});
   CHECK_FALSE(table_of(all).whole);
+  // Within a function, too: what comes after is not known.
+  Bytes one = cie();
+  one += fde(one.size(), 0x4000, 0x100, {0x41, 0x0e, 16, 0x41, 0x0e, 24, 0x41, 0x0e, 32, 0x41, 0x0e, 40});
+  CHECK(table_of(one).rows.size() == 6);
+  UnwindTable part = kit::make_unwind_table({{.bytes = one}}, 3);
+  CHECK_FALSE(part.whole);
+  CHECK(part.rule_of(0x4002) == kit_unwind_rule(KIT_UNWIND_STACK, KIT_UNWIND_SAME, 3));
+  CHECK(part.rule_of(0x4003) == KIT_UNWIND_UNSUPPORTED);
+  CHECK(part.rule_of(0x40ff) == KIT_UNWIND_UNSUPPORTED);
+  CHECK_FALSE(kit::make_unwind_table({{.left_out = true}}).whole);
 }
 
 TEST_CASE("sections that end too early have what can be read of them") {

@@ -75,6 +75,13 @@ std::string read_memory(const std::string& folder, const blazesym::MappedFile& a
   return image;
 }
 
+// The first of the paths, and how many more there are.
+std::string some_of(const std::set<std::string>& paths) {
+  std::string text;
+  append_visible(text, *paths.begin());
+  return paths.size() == 1 ? text : cat(text, " and ", paths.size() - 1, " others");
+}
+
 }  // namespace
 
 class Unwinder::Worker {
@@ -82,7 +89,7 @@ class Unwinder::Worker {
   Worker(bpf_object* object, std::size_t memory)
       : processes_(fcntl(bpf_object__find_map_fd_by_name(object, "unwind_processes"), F_DUPFD_CLOEXEC, 0)),
         pools_(object, memory),
-        modules_(pools_) {
+        modules_(pools_, [this] { forget_ended(); }) {
     // Signals are the loop's.
     sigset_t all, before;
     sigfillset(&all);
@@ -127,7 +134,8 @@ class Unwinder::Worker {
   };
   struct Known {
     std::uint32_t pid;
-    std::size_t content;  // a hash of what the kernel was given
+    std::size_t content = 0;               // a hash of what the kernel was given
+    std::vector<HeldModule> modules = {};  // that lead to tables from there
   };
 
   void run() {
@@ -146,6 +154,7 @@ class Unwinder::Worker {
       } else if (std::exchange(sweeping_, false)) {
         lock.unlock();
         forget_ended();
+        if (!modules_.roomless().empty()) modules_.let_go();
         lock.lock();
       } else {
         wake_.wait(lock);
@@ -160,6 +169,7 @@ class Unwinder::Worker {
     // One that has become another program meanwhile tells again.
     if (!program || mapped.empty() || program_of(folder) != program) return;
     std::vector<kit_unwind_range> ranges;
+    std::vector<HeldModule> modules;
     for (const blazesym::MappedFile& at : mapped) {
       if (at.path == "[vsyscall]") continue;
       MappedCode code{.start = at.start, .end = at.end, .offset = at.offset, .jit = at.inode == 0};
@@ -170,11 +180,13 @@ class Unwinder::Worker {
         code.module = modules_.of_file(open_mapped(folder, at), at.path);
       }
       add_ranges(code, ranges);
+      if (code.module) modules.push_back(code.module);
     }
-    publish(asked, program, ranges);
+    publish(asked, program, ranges, std::move(modules));
   }
 
-  void publish(const Asked& asked, const Program& program, std::vector<kit_unwind_range>& ranges) {
+  void publish(const Asked& asked, const Program& program, std::vector<kit_unwind_range>& ranges,
+               std::vector<HeldModule> modules) {
     std::sort(ranges.begin(), ranges.end(),
               [](const kit_unwind_range& a, const kit_unwind_range& b) { return a.start < b.start; });
     if (ranges.size() > KIT_UNWIND_RANGES) {
@@ -189,14 +201,16 @@ class Unwinder::Worker {
     std::size_t content =
         std::hash<std::string_view>()({reinterpret_cast<const char*>(process.get()), sizeof *process});
     // What is as it was stays: the kernel counts on, and asks the more seldom.
-    auto [known, fresh] = known_.try_emplace(asked.tgid, Known{asked.pid, 0});
+    auto [known, fresh] = known_.try_emplace(asked.tgid, Known{asked.pid});
     if (!fresh && known->second.content == content) return;
-    known->second = {asked.pid, content};
     process->version = ++versions_;
     if (bpf_map_update_elem(processes_.get(), &asked.tgid, process.get(), BPF_ANY) == 0) {
+      // What it had before is held until here, where nothing leads there any more.
+      known->second = {asked.pid, content, std::move(modules)};
       most_known_ = std::max(most_known_, known_.size());
       return;
     }
+    bpf_map_delete_elem(processes_.get(), &asked.tgid);
     known_.erase(known);
     cut_ = true;
   }
@@ -279,14 +293,21 @@ void Unwinder::see(std::uint32_t pid, std::uint32_t tgid) {
 }
 
 void Unwinder::say_all(Session& session) {
-  if (worker_->modules().full()) session.say("no room for more unwind tables: --unwind-memory gives more");
+  const UnwindModules& modules = worker_->modules();
+  if (!modules.roomless().empty())
+    session.say(cat("no room for the unwind tables of ", some_of(modules.roomless()),
+                    ", whose stacks were walked by frame pointers: --unwind-memory gives more"));
+  if (!modules.cut().empty())
+    session.say(cat("not whole, since one has ", most_unwind_rows, " rows at most: the unwind tables of ",
+                    some_of(modules.cut())));
   if (worker_->cut()) session.say("some stacks were walked by frame pointers: too many processes, or mappings of one");
   if (!report_) return;
-  std::vector<const UnwindModule*> all;
-  for (const auto& [key, module] : worker_->modules().all()) all.push_back(&module);
-  std::stable_sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->bytes > b->bytes; });
-  for (const UnwindModule* module : all) {
-    std::string way = module->pieces.empty()
+  std::vector<HeldModule> all;
+  for (const auto& [key, module] : modules.all()) all.push_back(module);
+  std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a->bytes > b->bytes; });
+  for (const HeldModule& module : all) {
+    std::string way = module->lacking ? "by frame pointers: there was no room for its table"
+                      : module->pieces.empty()
                           ? "by frame pointers: it has no table"
                           : cat("by its table: ", module->rows, " rows, ", module->bytes / 1024, " KiB, made in ",
                                 module->made_us / 1000, " ms, ", module->unsupported, " rows unsupported");
@@ -294,6 +315,7 @@ void Unwinder::say_all(Session& session) {
     append_visible(line, module->path);
     session.say(cat(line, ": ", way, module->whole ? "" : ", too large to be whole"));
   }
+  if (modules.freed()) session.say(cat("unwind: ", modules.freed(), " tables of ended processes made room for others"));
   session.say(cat("unwind: ", all.size(), " modules, ", worker_->bytes() / 1024, " KiB of tables; ",
                   worker_->most_processes(), " processes at most, ",
                   worker_->most_processes() * sizeof(kit_unwind_process) / 1024, " KiB"));

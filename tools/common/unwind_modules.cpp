@@ -64,51 +64,93 @@ void add_ranges(const MappedCode& code, std::vector<kit_unwind_range>& ranges) {
   add_range(code.start, code.end, 0, KIT_UNWIND_NO_TABLE, ranges);
 }
 
-UnwindModule* UnwindModules::of_file(Fd file, const std::string& path) {
+// A table for which there was no room may have some now.
+bool UnwindModules::is_current(const HeldModule& module) const {
+  return module && !(module->lacking && pools_.has_room(module->lacking));
+}
+
+HeldModule UnwindModules::of_file(Fd file, const std::string& path) {
   struct stat status {};
   if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return nullptr;
   auto changed = status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
-  auto [found, fresh] = files_.try_emplace({status.st_dev, status.st_ino, changed});
-  if (fresh) found->second = read(file, path);
-  return found->second;
+  FileKey key{status.st_dev, status.st_ino, changed};
+  Seen& seen = files_[key];
+  HeldModule module = seen.module.lock();
+  if (seen.none || is_current(module)) return module;
+  module = read(file, path);
+  files_[key] = {module, !module};
+  return module;
 }
 
-UnwindModule* UnwindModules::of_image(const std::string& image, const std::string& path) {
-  auto [found, fresh] = images_.try_emplace(image);
-  if (!fresh) return found->second;
+HeldModule UnwindModules::of_image(const std::string& image, const std::string& path) {
+  HeldModule module = images_[image].lock();
+  if (is_current(module)) return module;
   Fd file(memfd_create("image", MFD_CLOEXEC));
   if (file && write(file.get(), image.data(), image.size()) == static_cast<ssize_t>(image.size()))
-    found->second = read(file, path);
-  return found->second;
+    module = read(file, path);
+  images_[image] = module;
+  return module;
 }
 
-UnwindModule* UnwindModules::read(const Fd& file, const std::string& path) try {
+void UnwindModules::let_go() {
+  std::vector<UnwindPiece> pieces;
+  std::erase_if(builds_, [&](const auto& one) {
+    if (one.second.use_count() > 1) return false;
+    pieces.insert(pieces.end(), one.second->pieces.begin(), one.second->pieces.end());
+    freed_ += !one.second->pieces.empty();
+    return true;
+  });
+  std::erase_if(files_, [](const auto& one) { return one.second.module.expired(); });
+  std::erase_if(images_, [](const auto& one) { return one.second.expired(); });
+  pools_.free(pieces);
+}
+
+void UnwindModules::put(const UnwindTable& table, UnwindModule& module, std::uint64_t lowest) {
+  auto pieces = pools_.put(table, lowest);
+  if (!pieces) {
+    forget_();
+    let_go();
+    pieces = pools_.put(table, lowest);
+  }
+  if (pieces) {
+    module.pieces = std::move(*pieces);
+    module.bytes = table.rows.size() * sizeof(kit_unwind_row);
+  } else {
+    module.lacking = 1 + std::min<std::uint32_t>(unwind_pages(table), KIT_UNWIND_PAGES - 1);
+    roomless_.insert(module.path);
+  }
+}
+
+HeldModule UnwindModules::read(const Fd& file, const std::string& path) try {
+  // Of programs that end soon, as those of a build, there may be any number in time.
+  constexpr std::size_t most = 16384;
+  if (builds_.size() >= most || files_.size() >= 2 * most) {
+    forget_();
+    let_go();
+  }
   auto begin = std::chrono::steady_clock::now();
   Elf elf(cat("/proc/self/fd/", file.get()), path);
   std::vector<CallFrames> frames = call_frames(elf);
-  auto [found, fresh] = builds_.try_emplace(key_of(elf, frames));
-  UnwindModule& module = found->second;
-  if (!fresh) return &module;
-  module.path = path;
-  module.build_id = elf.build_id();
+  std::string key = key_of(elf, frames);
+  if (auto found = builds_.find(key); found != builds_.end() && is_current(found->second)) return found->second;
+  auto module = std::make_shared<UnwindModule>();
+  module->path = path;
+  module->build_id = elf.build_id();
   std::uint64_t lowest = UINT64_MAX;
   for (const ElfSegment& part : elf.segments()) {
     if (!part.executable) continue;
-    module.code.push_back(part);
+    module->code.push_back(part);
     lowest = std::min(lowest, part.address / page_size * page_size);
   }
   UnwindTable table = make_unwind_table(frames);
-  module.whole = table.whole;
-  if (table.rows.empty()) return &module;
-  if (auto pieces = pools_.put(table, lowest))
-    module.pieces = std::move(*pieces);
-  else
-    full_ = true;
-  module.rows = table.rows.size();
-  module.unsupported = table.unsupported();
-  module.bytes = module.pieces.empty() ? 0 : table.rows.size() * sizeof(kit_unwind_row);
-  module.made_us = static_cast<std::size_t>(micros(std::chrono::steady_clock::now() - begin));
-  return &module;
+  module->whole = table.whole;
+  if (!table.whole) cut_.insert(path);
+  module->rows = table.rows.size();
+  module->unsupported = table.unsupported();
+  if (!table.rows.empty()) put(table, *module, lowest);
+  module->made_us = static_cast<std::size_t>(micros(std::chrono::steady_clock::now() - begin));
+  builds_[key] = module;
+  return module;
 } catch (const Failure&) {
   return nullptr;  // no ELF file
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace kit {
 namespace {
@@ -390,17 +391,16 @@ class Section {
       : from_(from), bytes_(from.bytes), most_(most), rows_(rows), functions_(functions) {}
 
   void read(UnwindTable& table) {
-    for (std::size_t at = 0; at < bytes_.size();) {
+    table.whole &= !from_.left_out;
+    for (std::size_t at = 0; at < bytes_.size() && !cut_;) {
       Entry entry;
       if (!open(at, entry)) return;
       at = entry.end;
       if (entry.is_cie) continue;
-      if (rows_.size() >= most_) {
-        table.whole = false;
-        return;
-      }
-      (read_function(entry) ? table.functions : table.unread)++;
+      cut_ = cut_ || rows_.size() >= most_;
+      if (!cut_) (read_function(entry) ? table.functions : table.unread)++;
     }
+    table.whole &= !cut_;
   }
 
  private:
@@ -501,6 +501,10 @@ class Section {
       if (at < function.start || at >= function.end) return;
       bool more = rows_.size() > function.first;
       if (more && rows_.back().start >= at) return;
+      if (more && rows_.size() >= most_) {
+        if (!std::exchange(cut_, true)) rows_.push_back({at, unsupported_rule});  // from here on nothing is known
+        return;
+      }
       if (!more || rows_.back().rule != rule) rows_.push_back({at, rule});
     });
     if (!good) {
@@ -518,6 +522,7 @@ class Section {
   std::vector<Row>& rows_;
   std::vector<Function>& functions_;
   std::map<std::size_t, std::optional<Cie>> cies_;
+  bool cut_ = false;  // there were more rows
 };
 
 // Puts functions beside each other; of two that speak of one address the one that begins first is left as it is.
@@ -555,7 +560,7 @@ void add_without_sections(const Elf& file, const ElfSegment& header, std::vector
   Reader reader(start);
   reader.take(least);
   auto at = read_pointer(reader, static_cast<std::uint8_t>(start[1]), header.address + least);
-  if (at) all.push_back({file.bytes_at(*at, most), *at});
+  if (at) all.push_back({file.bytes_at(*at, most), *at, false, false});
 }
 
 }  // namespace
@@ -590,10 +595,14 @@ std::vector<CallFrames> call_frames(const Elf& file) {
   for (const ElfSection& section : file.sections()) {
     // One that is compressed begins as no list of frames does, and so is empty.
     bool debug = section.name == ".debug_frame";
-    if (section.size > most || (section.name != ".eh_frame" && !debug)) continue;
+    if (section.name != ".eh_frame" && !debug) continue;
+    if (section.size > most) {
+      all.push_back({.left_out = true});
+      continue;
+    }
     found |= !debug;
     if (auto whole = file.section(section.name); whole && !whole->bytes.empty())
-      all.push_back({std::string(whole->bytes), debug ? 0 : section.address, debug});
+      all.push_back({std::string(whole->bytes), debug ? 0 : section.address, debug, false});
   }
   auto header = file.segment(PT_GNU_EH_FRAME);
   if (!found && header) add_without_sections(file, *header, all);

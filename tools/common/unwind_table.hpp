@@ -22,6 +22,7 @@ struct CallFrames {
   std::string bytes;
   std::uint64_t address = 0;  // of the section, in the file's own terms
   bool debug = false;         // .debug_frame, whose layout differs
+  bool left_out = false;      // larger than is looked at: there are no bytes
 };
 
 struct UnwindTable {
