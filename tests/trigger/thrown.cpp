@@ -55,6 +55,7 @@ FUNCTION void plain_start() {
   } catch (int) {
     spent[FLIGHT] += cpu_ns() - begin;
   }
+  AFTERWARDS;
 }
 
 FUNCTION void cleaned_start() {
@@ -64,6 +65,7 @@ FUNCTION void cleaned_start() {
   } catch (int) {
     spent[FLIGHT] += cpu_ns() - begin - (spent[CLEANED] - cleaned);
   }
+  AFTERWARDS;
 }
 
 FUNCTION void caught_start() {
@@ -72,6 +74,7 @@ FUNCTION void caught_start() {
   } catch (int) {
     caught_end();
   }
+  AFTERWARDS;
 }
 
 // Throws on what it has caught.
@@ -81,6 +84,7 @@ FUNCTION void rethrown_step() {
   } catch (int) {
     throw;
   }
+  AFTERWARDS;
 }
 
 FUNCTION void rethrown_start() {
@@ -89,6 +93,7 @@ FUNCTION void rethrown_start() {
   } catch (int) {
     rethrown_end();
   }
+  AFTERWARDS;
 }
 
 FUNCTION void* threaded_start(void* nothing) {
