@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Throws C++ exceptions through many frames and spends known shares of its time while they are in flight: in the
-// unwinder itself, in destructors that it runs on its way, in handlers, and where a handler has thrown on; says how many
-// nanoseconds of CPU time each took. "thrown MILLISECONDS [BEFORE]": for BEFORE milliseconds it does nothing that counts.
+// unwinder itself, in destructors that it runs on its way, in handlers, and where a handler has thrown on; says how
+// many nanoseconds of CPU time each took. "thrown MILLISECONDS [BEFORE]": for BEFORE milliseconds nothing counts.
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -18,10 +18,12 @@ constexpr int depth = 40;
 // Global and plain, so that each is found by its name.
 #define FUNCTION extern "C" __attribute__((noinline))
 
+// clang-format off
 FUNCTION END(cleaned_end, CLEANED, 150000)  // at each frame
 FUNCTION END(caught_end, CAUGHT, 5000000)
 FUNCTION END(rethrown_end, RETHROWN, 3000000)
 FUNCTION END(threaded_end, THREADED, 4000000)
+// clang-format on
 
 struct Cleaned {
   ~Cleaned() { cleaned_end(); }
