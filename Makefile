@@ -93,8 +93,8 @@ $(B)/obj/%.o: %.cpp Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXALL) $(OBJ_FLAGS) -MMD -MP -c $< -o $@
 
-# What each row passes through on its way out, and what stacks wait for: an unwind table.
-$(patsubst %,$(B)/obj/tools/common/%.o,sink text stream clock session names unwind_table): OBJ_FLAGS = -O2
+# What each row passes through on its way out, and what a start waits for: the kernel's types, an unwind table.
+$(patsubst %,$(B)/obj/tools/common/%.o,sink text stream clock session names kernel_types unwind_table): OBJ_FLAGS = -O2
 
 # A tool's entry bears its name, so that the box can hold all of them.
 define tool_object

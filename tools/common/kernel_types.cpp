@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bitset>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -25,22 +27,25 @@ T read_as(std::string_view data, std::size_t at = 0) {
   return value;
 }
 
-// How many bytes follow a type's fixed part.
-std::size_t extra_bytes(const btf_type& type) {
-  std::size_t count = BTF_INFO_VLEN(type.info);
-  switch (BTF_INFO_KIND(type.info)) {
-    case BTF_KIND_INT:
-    case BTF_KIND_VAR:
-    case BTF_KIND_DECL_TAG: return 4;
-    case BTF_KIND_ARRAY: return sizeof(struct btf_array);
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION: return count * sizeof(struct btf_member);
-    case BTF_KIND_ENUM: return count * sizeof(struct btf_enum);
-    case BTF_KIND_FUNC_PROTO: return count * sizeof(struct btf_param);
-    case BTF_KIND_DATASEC: return count * sizeof(struct btf_var_secinfo);
-    case BTF_KIND_ENUM64: return count * sizeof(struct btf_enum64);
-    default: return 0;
-  }
+// How many bytes follow a type's fixed part: some for its kind, and so many for each of its parts.
+struct Extra {
+  std::uint8_t fixed = 0, each = 0;
+};
+constexpr auto extras = [] {
+  std::array<Extra, BTF_INFO_KIND(~0U) + 1> all{};
+  all[BTF_KIND_INT] = all[BTF_KIND_VAR] = all[BTF_KIND_DECL_TAG] = {4, 0};
+  all[BTF_KIND_ARRAY] = {sizeof(struct btf_array), 0};
+  all[BTF_KIND_STRUCT] = all[BTF_KIND_UNION] = {0, sizeof(struct btf_member)};
+  all[BTF_KIND_ENUM] = {0, sizeof(struct btf_enum)};
+  all[BTF_KIND_FUNC_PROTO] = {0, sizeof(struct btf_param)};
+  all[BTF_KIND_DATASEC] = {0, sizeof(struct btf_var_secinfo)};
+  all[BTF_KIND_ENUM64] = {0, sizeof(struct btf_enum64)};
+  return all;
+}();
+
+std::size_t record_bytes(const btf_type& type) {
+  Extra extra = extras[BTF_INFO_KIND(type.info)];
+  return sizeof type + extra.fixed + std::size_t{BTF_INFO_VLEN(type.info)} * extra.each;
 }
 
 // Calls `name(place)` for each reference to a string in a record, `type(id)` for each to a type that it contains; both
@@ -91,6 +96,32 @@ bool is_data(std::uint32_t kind) {
     default: return false;
   }
 }
+
+}  // namespace
+
+// The names that are searched for. Most of the kernel's are told from them by their first four bytes alone.
+class Types::Names {
+ public:
+  explicit Names(const std::set<std::string>& names) : names_(names.begin(), names.end()) {
+    for (const std::string& name : names) beginnings_.set(slot(name.c_str(), name.size() + 1));
+  }
+  // A name that ends in a NUL within the size.
+  bool has(const char* name, std::size_t size) const {
+    return beginnings_.test(slot(name, size)) && names_.contains(std::string_view(name));
+  }
+
+ private:
+  static std::size_t slot(const char* name, std::size_t size) {
+    std::uint32_t beginning = 0;
+    for (std::size_t i = 0; i < std::min<std::size_t>(size, 4) && name[i]; i++)
+      beginning = beginning << 8 | static_cast<unsigned char>(name[i]);
+    return beginning * 0x9e3779b1U >> 20;  // the golden ratio's bits: 12 of them are left
+  }
+  std::set<std::string, std::less<>> names_;
+  std::bitset<4096> beginnings_;
+};
+
+namespace {
 
 // BTF data that grows by types taken out of another.
 class Cutting {
@@ -149,8 +180,7 @@ Types::Types(std::string_view data) {
 }
 
 std::string_view Types::record(std::size_t at) const {
-  auto type = read_as<btf_type>(types_, at);
-  std::size_t size = sizeof type + extra_bytes(type);
+  std::size_t size = record_bytes(read_as<btf_type>(types_, at));
   return at + size <= types_.size() ? types_.substr(at, size) : std::string_view();
 }
 
@@ -160,29 +190,30 @@ std::string_view Types::string(std::uint32_t place) const {
 
 const std::vector<std::uint32_t>& Types::places() const {
   if (!places_.empty()) return places_;
-  for (std::size_t at = 0; at < types_.size();) {
-    std::string_view one = record(at);
-    if (one.empty()) break;
+  places_.reserve(types_.size() / 16);
+  for (std::size_t at = 0, next; at < types_.size(); at = next) {
+    next = at + record_bytes(read_as<btf_type>(types_, at));
+    if (next > types_.size()) break;
     places_.push_back(static_cast<std::uint32_t>(at));
-    at += one.size();
   }
   return places_;
 }
 
-std::uint32_t Types::place_of(std::string_view name) const {
-  // Every string stands once, between NULs; types refer to it by its place.
-  std::size_t place = strings_.find('\0' + std::string(name) + '\0');
-  return place == strings_.npos ? 0 : static_cast<std::uint32_t>(place + 1);
+template <typename Kind, typename Found>
+void Types::search(const Names& names, Kind is_kind, Found found) const {
+  for (std::uint32_t id = 1; id <= places().size(); id++) {
+    auto type = read_as<btf_type>(types_, places()[id - 1]);
+    if (!is_kind(BTF_INFO_KIND(type.info)) || type.name_off == 0 || type.name_off >= strings_.size()) continue;
+    if (names.has(strings_.data() + type.name_off, strings_.size() - type.name_off) && found(id)) return;
+  }
 }
 
 std::uint32_t Types::find(std::string_view name, std::uint32_t kind) const {
-  std::uint32_t wanted = place_of(name);
-  if (!wanted) return 0;
-  for (std::uint32_t id = 1; id <= places().size(); id++) {
-    auto type = read_as<btf_type>(types_, places()[id - 1]);
-    if (type.name_off == wanted && BTF_INFO_KIND(type.info) == kind) return id;
-  }
-  return 0;
+  std::uint32_t id = 0;
+  search(
+      Names({std::string(name)}), [&](std::uint32_t one) { return one == kind; },
+      [&](std::uint32_t one) { return (id = one) != 0; });
+  return id;
 }
 
 std::string_view Types::name(std::uint32_t id) const {
@@ -203,14 +234,8 @@ std::uint32_t Types::tracepoint_arguments(std::string_view tracepoint) const {
 }
 
 std::string Types::cut(const std::set<std::string>& names) const {
-  std::set<std::uint32_t> wanted;
-  for (const std::string& name : names)
-    if (std::uint32_t place = place_of(name)) wanted.insert(place);
   Cutting cutting(strings_);
-  for (std::uint32_t id = 1; id <= places().size(); id++) {
-    auto type = read_as<btf_type>(types_, places()[id - 1]);
-    if (type.name_off && is_data(BTF_INFO_KIND(type.info)) && wanted.contains(type.name_off)) cutting.id(id);
-  }
+  search(Names(names), is_data, [&](std::uint32_t id) { return cutting.id(id) == 0; });
   return cutting.finish(
       [&](std::uint32_t id) { return id <= places().size() ? record(places()[id - 1]) : std::string_view(); });
 }

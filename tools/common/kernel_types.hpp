@@ -28,7 +28,10 @@ class Types {
   std::string cut(const std::set<std::string>& names) const;
 
  private:
-  std::uint32_t place_of(std::string_view name) const;
+  class Names;
+  // Calls found(id) for each type of these names and kinds, in order, until it is true.
+  template <typename Kind, typename Found>
+  void search(const Names& names, Kind is_kind, Found found) const;
   std::string_view record(std::size_t at) const;
   std::string_view string(std::uint32_t place) const;
   const std::vector<std::uint32_t>& places() const;
