@@ -126,8 +126,13 @@ TEST_CASE("a container's own libc is found, and asked by a process that is start
   if (program.empty()) SKIP_CASE("no compiler here", "gcc");
   // Its own libc: a copy, which nobody has mapped yet.
   std::string libc;
-  for (const char* place : {"/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"})
-    if (std::filesystem::exists(place)) libc = place;
+#ifdef __aarch64__
+  const char* ours = "/lib/aarch64-linux-gnu/libc.so.6";
+#else
+  const char* ours = "/lib/x86_64-linux-gnu/libc.so.6";
+#endif
+  for (const char* place : {ours, "/lib64/libc.so.6"})
+    if (libc.empty() && std::filesystem::exists(place)) libc = place;
   if (libc.empty()) SKIP_CASE("no libc.so.6 where it is looked for");
   std::string own = folder.path() + "/libc.so.6";
   std::filesystem::copy_file(std::filesystem::canonical(libc), own);
