@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <string_view>
 
 #include "kit/kernel.hpp"
@@ -199,14 +200,17 @@ void fill_stores(bpf_object* object) {
 }
 
 std::uint64_t layout_hash(bpf_object* object, const std::string& prefix) {
-  Fnv hash;
+  // By name: in which order a compiler tells of types is its own affair.
+  std::map<std::string_view, const btf_type*> records;
   const btf* types = bpf_object__btf(object);
   for (__u32 id = 1; types && id < btf__type_cnt(types); id++) {
     const btf_type* type = btf__type_by_id(types, id);
     if (!btf_is_struct(type)) continue;
     std::string_view name = btf__name_by_offset(types, type->name_off);
-    if (name.starts_with(prefix) || name == "kit_head") add_layout(types, type, hash);
+    if (name.starts_with(prefix) || name == "kit_head") records[name] = type;
   }
+  Fnv hash;
+  for (const auto& [name, type] : records) add_layout(types, type, hash);
   return hash.value();
 }
 
