@@ -116,37 +116,45 @@ enum stacks_taken {
 	STACKS_NEW /* at least one was not in the map */
 };
 
-/* Keeps what was walked into `scratch`; the id says also where there is nothing. */
-static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch, __s64 bytes, enum stacks_taken *taken)
+/*
+ * Keeps what was walked into the place; its id, there too, says also where there is nothing. A function of numbers, so
+ * that the verifier follows the loop over the frames once.
+ */
+__noinline int stacks_put(__u32 place, __s64 bytes)
 {
+	struct stacks_place *at = bpf_map_lookup_elem(&stacks_scratch, &place);
 	struct kit_stack_short *before;
-	struct kit_stack_id id;
+	struct kit_stack *scratch;
 	__u32 depth;
 	void *map;
 
+	if (!at)
+		return STACKS_LOST;
 	/* A kernel thread's user stack and the kernel stack of one in user mode: EINVAL or nothing; EFAULT: no walk. */
-	if (bytes <= 0)
-		return stacks_none(bytes == -14 ? KIT_STACK_FAILED : KIT_STACK_EMPTY);
+	if (bytes <= 0) {
+		at->id = stacks_none(bytes == -14 ? KIT_STACK_FAILED : KIT_STACK_EMPTY);
+		return STACKS_KNOWN;
+	}
+	scratch = &at->stack;
 	depth = (__u64)bytes / 8;
 	if (depth > KIT_STACK_DEPTH)
 		depth = KIT_STACK_DEPTH;
-	id = stacks_hash(scratch, depth);
+	at->id = stacks_hash(scratch, depth);
 	map = depth <= KIT_STACK_SHORT ? swapped_map(&stacks_short) : swapped_map(&stacks);
 	if (!map)
-		return stacks_none(KIT_STACK_LOST);
-	before = bpf_map_lookup_elem(map, &id);
+		return STACKS_LOST;
+	before = bpf_map_lookup_elem(map, &at->id);
 	if (before) {
 		/* The same frames may have been walked before there were tables. */
 		if (before->end != scratch->end && before->end != KIT_UNWIND_COMPLETE)
 			before->end = scratch->end;
-		return id;
+		return STACKS_KNOWN;
 	}
 	scratch->depth = depth;
 	/* Another CPU may have put the same one in meanwhile. */
-	if (bpf_map_update_elem(map, &id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &id))
-		return stacks_none(KIT_STACK_LOST);
-	*taken = STACKS_NEW;
-	return id;
+	if (bpf_map_update_elem(map, &at->id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &at->id))
+		return STACKS_LOST;
+	return STACKS_NEW;
 }
 
 /*
@@ -157,27 +165,25 @@ static __always_inline struct kit_stack_id stacks_put(struct kit_stack *scratch,
 static __always_inline enum stacks_taken stacks_take_at(void *ctx, struct kit_stacks *into, __u64 flags, __u32 place)
 {
 	struct stacks_place *at = bpf_map_lookup_elem(&stacks_scratch, &place);
-	struct kit_stack *scratch;
-	enum stacks_taken taken = STACKS_KNOWN;
+	int kernel = STACKS_KNOWN, user = STACKS_KNOWN;
 
 	*into = (struct kit_stacks){};
 	if (!at)
 		return STACKS_LOST;
-	scratch = &at->stack;
-	scratch->end = 0;
-	if (stacks_of_kernel && !(flags & STACKS_IN_USER))
-		into->kernel = stacks_put(scratch, bpf_get_stack(ctx, scratch->frames, sizeof(scratch->frames), flags),
-					  &taken);
-	if (stacks_of_user)
-		into->user = stacks_put(scratch, user_stack_walk(ctx, at, place), &taken);
-	if (into->kernel.high == KIT_STACK_LOST && !into->kernel.low)
-		goto lost;
-	if (into->user.high == KIT_STACK_LOST && !into->user.low)
-		goto lost;
-	return taken;
-lost:
-	count_lost(map_full__stacks);
-	return STACKS_LOST;
+	at->stack.end = 0;
+	if (stacks_of_kernel && !(flags & STACKS_IN_USER)) {
+		kernel = stacks_put(place, bpf_get_stack(ctx, at->stack.frames, sizeof(at->stack.frames), flags));
+		into->kernel = at->id;
+	}
+	if (stacks_of_user) {
+		user = stacks_put(place, user_stack_walk(ctx, at, place));
+		into->user = at->id;
+	}
+	if (kernel == STACKS_LOST || user == STACKS_LOST) {
+		count_lost(map_full__stacks);
+		return STACKS_LOST;
+	}
+	return kernel == STACKS_NEW || user == STACKS_NEW ? STACKS_NEW : STACKS_KNOWN;
 }
 
 /* For programs in the scheduler and at perf events of CPUs, which nothing like them can come between. */

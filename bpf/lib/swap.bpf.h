@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Maps that are read and cleared each interval without losing what is counted meanwhile: a slot holds the map that is
  * in use, and the reader puts an empty one there before it reads the full one. The kernel lets that call return only
- * when no program uses the old map any more (synchronize_rcu() in maybe_wait_bpf_programs(), 5.0). */
+ * when no program uses the old map any more (synchronize_rcu() in maybe_wait_bpf_programs(), 5.0). The loader puts
+ * NAME_first there. */
 #ifndef KIT_SWAP_BPF_H
 #define KIT_SWAP_BPF_H
 
 #include "places.bpf.h"
 
-/* The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). */
+/*
+ * The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). It has the
+ * sizes of keys and values alone: the compiler may leave out types that only a pattern has.
+ */
+#define SWAPPED_PATTERN_OF(name, map_type, flags, entries, key_type, value_type) \
+	struct name {                                                            \
+		__uint(type, map_type);                                          \
+		__uint(max_entries, entries);                                    \
+		__uint(map_flags, flags);                                        \
+		__uint(key_size, sizeof(key_type));                              \
+		__uint(value_size, sizeof(value_type));                          \
+	}
 #define SWAPPED_MAP_OF(name, map_type, flags, entries, key_type, value_type) \
 	struct name {                                                        \
 		__uint(type, map_type);                                      \
@@ -16,16 +28,16 @@
 		__type(key, key_type);                                       \
 		__type(value, value_type);                                   \
 	}
-#define SWAPPED_MAP(name, map_type, flags, entries, key_type, value_type)          \
-	SWAPPED_MAP_OF(name##_pattern, map_type, flags, 1, key_type, value_type);  \
-	SWAPPED_MAP_OF(name##_map, map_type, flags, entries, key_type, value_type) \
-	name##_first SEC(".maps"), name##_second SEC(".maps");                     \
-	struct {                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                          \
-		__uint(max_entries, 1);                                            \
-		__type(key, __u32);                                                \
-		__array(values, struct name##_pattern);                            \
-	} name SEC(".maps") = { .values = { (void *)&name##_first } }
+#define SWAPPED_MAP(name, map_type, flags, entries, key_type, value_type)             \
+	SWAPPED_PATTERN_OF(name##_pattern, map_type, flags, 1, key_type, value_type); \
+	SWAPPED_MAP_OF(name##_map, map_type, flags, entries, key_type, value_type)    \
+	name##_first SEC(".maps"), name##_second SEC(".maps");                        \
+	struct {                                                                      \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                             \
+		__uint(max_entries, 1);                                               \
+		__type(key, __u32);                                                   \
+		__array(values, struct name##_pattern);                               \
+	} name SEC(".maps")
 
 /*
  * The same, keyed by a number that is never 0, with 2^bits places before the map (places.bpf.h). The reader leaves each
@@ -40,14 +52,16 @@
 		__u64 owner; /* 0: free */                                                                             \
 		value_type value;                                                                                      \
 	};                                                                                                             \
+	SWAPPED_PATTERN_OF(name##_places_pattern, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1 << (bits), __u32,              \
+			   struct name##_place);                                                                       \
 	SWAPPED_MAP_OF(name##_places_map, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1 << (bits), __u32, struct name##_place) \
 	name##_places_first SEC(".maps"), name##_places_second SEC(".maps");                                           \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
 		__uint(max_entries, 1);                                                                                \
 		__type(key, __u32);                                                                                    \
-		__array(values, struct name##_places_map);                                                             \
-	} name##_places SEC(".maps") = { .values = { (void *)&name##_places_first } };                                 \
+		__array(values, struct name##_places_pattern);                                                         \
+	} name##_places SEC(".maps");                                                                                  \
 	NUMBER_SET(name##_places_taken, 1 << (bits))
 
 static __always_inline void *swapped_map(void *slot)

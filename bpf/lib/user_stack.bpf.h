@@ -61,6 +61,7 @@ struct user_walk {
 #define STACKS_PLACES 4
 struct stacks_place {
 	struct kit_stack stack;
+	struct kit_stack_id id; /* of the stack, as it is kept */
 	struct user_walk walk;
 };
 struct {
@@ -100,20 +101,20 @@ struct {
 	__type(value, struct kit_unwind_process);
 } unwind_processes SEC(".maps");
 
-/* Pools are of several sizes, which inner maps of this flag may be (5.10, 4a8f87e60f6d); the first is there at once. */
+/* Pools are of several sizes, which inner maps of this flag may be (5.10, 4a8f87e60f6d); the loader puts the first. */
 struct unwind_pool {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KIT_UNWIND_FIRST_POOL);
 	__uint(map_flags, BPF_F_INNER_MAP);
-	__type(key, __u32);
-	__type(value, struct kit_unwind_page);
-} unwind_pool SEC(".maps");
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct kit_unwind_page)); /* its type may not be told where only this map has it */
+} unwind_pools_first SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, KIT_UNWIND_POOLS);
 	__type(key, __u32);
 	__array(values, struct unwind_pool);
-} unwind_pools SEC(".maps") = { .values = { (void *)&unwind_pool } };
+} unwind_pools SEC(".maps");
 
 /* Something is not as it was when a process's ranges were read: at every 1st, 2nd, 4th... time the frontend is told. */
 static __always_inline void unwind_missed(struct kit_unwind_process *process)
@@ -561,6 +562,33 @@ static __always_inline struct kit_unwind_process *unwind_owner(struct task_struc
 	return process && unwind_is_of(process, walk->start_stack, start_code) ? process : NULL;
 }
 
+/* So many frames are left in one call, each turn of which the verifier follows: all at once took it 100 ms. */
+#define UNWIND_TURNS 8
+
+/* Leaves some frames: how the walk ended, or 0. */
+__noinline int unwind_some(__u32 place)
+{
+	struct stacks_place *at;
+	int end = 0;
+
+	if (!unwind_tables)
+		return 0;
+	at = bpf_map_lookup_elem(&stacks_scratch, &place);
+	if (!at)
+		return KIT_UNWIND_CUT;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < UNWIND_TURNS; i++) {
+		/* Lest the compiler enters the loop in its middle for what it knows of the first turn, which 5.10 refuses. */
+		barrier();
+		end = unwind_quickly(at, place);
+		if (end == UNWIND_SLOWLY)
+			end = unwind_step(place);
+		if (end)
+			break;
+	}
+	return end;
+}
+
 /*
  * Walks the current task's user stack: how that ended, or KIT_UNWIND_NOT_TOLD where nothing is known of its process. The
  * registers are those with which it came into the kernel, by an interrupt also.
@@ -597,12 +625,8 @@ __noinline int unwind_walk(__u32 place)
 	walk->exact = walk->innermost = true;
 	walk->frame_unknown = walk->by_frame = false;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i <= KIT_STACK_DEPTH; i++) {
-		/* Lest the compiler enters the loop in its middle for what it knows of the first turn, which 5.10 refuses. */
-		barrier();
-		end = unwind_quickly(at, place);
-		if (end == UNWIND_SLOWLY)
-			end = unwind_step(place);
+	for (int i = 0; i <= KIT_STACK_DEPTH / UNWIND_TURNS; i++) {
+		end = unwind_some(place);
 		if (end)
 			break;
 	}

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 #include <map>
 #include <set>
 #include <vector>
@@ -43,6 +44,44 @@ Loading& loading() {
 
 bool kernel_has_types() { return access("/sys/kernel/btf/vmlinux", R_OK) == 0; }
 
+// Puts NAME_first into each map of maps (bpf/lib/swap.bpf.h). The kernel lets such a call return only when no program
+// may use what was there before, some 10 ms later: so all are made at once, and beside the verifier.
+class FirstMaps {
+ public:
+  explicit FirstMaps(bpf_object* object) : object_(object) {}
+  // When the maps are there; a second time it does nothing.
+  void begin() {
+    if (std::exchange(begun_, true)) return;
+    bpf_map* map;
+    bpf_object__for_each_map(map, object_) {
+      int slot = bpf_map__fd(map);
+      bpf_map* first = bpf_object__find_map_by_name(object_, cat(bpf_map__name(map), "_first").c_str());
+      if (bpf_map__type(map) != BPF_MAP_TYPE_ARRAY_OF_MAPS || slot < 0 || !first) continue;
+      calls_.push_back(std::async(std::launch::async, [slot, fd = bpf_map__fd(first)] {
+        int zero = 0;
+        return bpf_map_update_elem(slot, &zero, &fd, BPF_ANY);
+      }));
+    }
+  }
+  // 0, or what the kernel refused one with.
+  int end() {
+    int error = 0;
+    for (std::future<int>& call : calls_) error = std::min(error, call.get());
+    return error;
+  }
+
+ private:
+  bpf_object* object_;
+  bool begun_ = false;
+  std::vector<std::future<int>> calls_;
+};
+// Of the object that is being loaded.
+FirstMaps* first_maps = nullptr;
+
+void begin_first_maps() {
+  if (first_maps) first_maps->begin();
+}
+
 struct TypedSection {
   const char* name;
   bpf_attach_type attach_type;
@@ -57,6 +96,7 @@ constexpr TypedSection typed_sections[] = {
 
 // Called by libbpf when it is about to load a program of typed_sections[which].
 int prepare_typed(bpf_program* program, bpf_prog_load_opts* options, long which) {
+  begin_first_maps();
   const TypedSection& section = typed_sections[which];
   Hook hook = parse_hook(bpf_program__section_name(program));
   std::uint32_t id = KernelTypes::get().find(section.prefix + hook.target, section.kind);
@@ -128,6 +168,7 @@ void put_session_call(bpf_insn* instructions, std::size_t count) {
 
 // Called by libbpf when it is about to load one of them.
 int prepare_hit(bpf_program* program, bpf_prog_load_opts* options, long which) {
+  begin_first_maps();
   const HitSection& section = hit_sections[which];
   ProgramImage& image = images()[program];
   auto* instructions = const_cast<bpf_insn*>(bpf_program__insns(program));
@@ -169,6 +210,9 @@ void take_typed_sections() {
     libbpf_register_prog_handler(section.name, BPF_PROG_TYPE_RAW_TRACEPOINT, section.attach_type, &handler);
   }
   take_hit_sections();
+  LIBBPF_OPTS(libbpf_prog_handler_opts, handler);
+  handler.prog_prepare_load_fn = [](bpf_program*, bpf_prog_load_opts*, long) { return begin_first_maps(), 0; };
+  libbpf_register_prog_handler("perf_event", BPF_PROG_TYPE_PERF_EVENT, bpf_attach_type{}, &handler);
 }
 
 void write_core_types() {
@@ -262,7 +306,12 @@ bool locks_memory() {
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
   write_core_types();
   suit_maps(object);
+  FirstMaps maps(object);
+  first_maps = &maps;
   int error = bpf_object__load_skeleton(skeleton);
+  if (!error) maps.begin();
+  first_maps = nullptr;
+  if (int refused = maps.end(); !error) error = refused;
   KernelTypes::forget();
   return error;
 }

@@ -269,7 +269,7 @@ void Unwinder::prepare(bpf_object* object) {
   bool tables = way_ != "fp";
   set_knob(object, "unwind_tables", tables);
   set_knob(object, "unwind_frames", way_ != "table");
-  for (const char* name : {"unwind_processes", "unwind_pool", "unwind_pools"})
+  for (const char* name : {"unwind_processes", "unwind_pools_first", "unwind_pools"})
     leave_out(!tables, {bpf_object__find_map_by_name(object, name)});
 }
 

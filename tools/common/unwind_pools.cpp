@@ -31,7 +31,7 @@ std::uint32_t unwind_pages(const UnwindTable& table) { return pages_of(table.row
 
 UnwindPools::UnwindPools(bpf_object* object, std::size_t most) : outer_(own(object, "unwind_pools")), most_(most) {
   auto pages = static_cast<std::uint32_t>(std::min<std::size_t>(KIT_UNWIND_FIRST_POOL, most / sizeof(kit_unwind_page)));
-  pools_.push_back({own(object, "unwind_pool"), {{0, pages}}});
+  pools_.push_back({own(object, "unwind_pools_first"), {{0, pages}}});
   bytes_ = KIT_UNWIND_FIRST_POOL * sizeof(kit_unwind_page);
 }
 
