@@ -142,7 +142,7 @@ __noinline int stacks_put(__u32 place, __s64 bytes)
 	at->id = stacks_hash(scratch, depth);
 	map = depth <= KIT_STACK_SHORT ? swapped_map(&stacks_short) : swapped_map(&stacks);
 	if (!map)
-		return STACKS_LOST;
+		goto lost;
 	before = bpf_map_lookup_elem(map, &at->id);
 	if (before) {
 		/* The same frames may have been walked before there were tables. */
@@ -153,8 +153,11 @@ __noinline int stacks_put(__u32 place, __s64 bytes)
 	scratch->depth = depth;
 	/* Another CPU may have put the same one in meanwhile. */
 	if (bpf_map_update_elem(map, &at->id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &at->id))
-		return STACKS_LOST;
+		goto lost;
 	return STACKS_NEW;
+lost:
+	at->id = stacks_none(KIT_STACK_LOST);
+	return STACKS_LOST;
 }
 
 /*

@@ -21,7 +21,8 @@ KIT_SIZE_IS(struct kit_stack_id, 16);
 enum kit_stack_none {
   KIT_STACK_NOT_ASKED,
   KIT_STACK_EMPTY,  /* a kernel thread has no user stack, a program in user mode no kernel stack */
-  KIT_STACK_FAILED  /* the kernel could not walk it */
+  KIT_STACK_FAILED, /* the kernel could not walk it */
+  KIT_STACK_LOST    /* no room in the map */
 };
 
 struct kit_stack {
