@@ -187,7 +187,8 @@ static __always_inline bool record_path(const struct open_call *call, const __u3
 		based = base_of(call, first, &base);
 	}
 	if (based)
-		at = path_prepend(tail, base_room, base, &cut);
+		at = path_prepend_some(tail, base_room, base, base_room < BASE_MAX_SIZE ? PATH_SOME : PATH_COMPONENTS,
+				       &cut);
 	if (cut && base_room < BASE_MAX_SIZE)
 		goto discard;
 	if (cut)

@@ -68,7 +68,8 @@ static __always_inline bool record_in(const struct sync_span *span, __u64 latenc
 	if (!file) {
 		record->notes = SYNCSNOOP_NO_FILE;
 	} else if (named_file(span->call, span->named) == span->file) {
-		at = path_prepend(stream_tail(record), room, PATH_OF(file, f_path), &cut);
+		at = path_prepend_some(stream_tail(record), room, PATH_OF(file, f_path),
+				       room < ROOM_MAX ? PATH_SOME : PATH_COMPONENTS, &cut);
 		if (cut && room < ROOM_MAX) {
 			stream_discard(record);
 			return false;

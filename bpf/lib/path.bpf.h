@@ -6,6 +6,7 @@
 #include "base.bpf.h"
 
 #define PATH_COMPONENTS 160 /* deeper ones are cut at the root's end, and said to be */
+#define PATH_SOME	24 /* of a first try, which most paths fit in: each step is followed by the verifier */
 #define PATH_ROOM_MASK	0x1fff /* no buffer is larger */
 #define PATH_NAME_MAX	256 /* NAME_MAX and the slash before it */
 
@@ -57,12 +58,13 @@ static __always_inline __u64 path_same(void *one, void *other)
 /*
  * Writes "/a/b/c" so that it ends just before buffer[end] and returns where it begins: `end` itself for the root.
  * The buffer must hold PATH_NAME_MAX bytes beyond `end`, a constant; they stay as they were, but the verifier knows only
- * bounds, not that a name ends where the last one began. `*cut` is set where components or room ran out.
+ * bounds, not that a name ends where the last one began. `*cut` is set where `components` or room ran out.
  *
  * A step is either over one name or, at a mount's root, from the mount to where it is mounted. Both are done by the same
  * instructions, with a mask to choose: where a loop's body has two ways, verifiers before 6.4 follow 2, 4, 8... of them.
  */
-static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_walk start, bool *cut)
+static __always_inline __u32 path_prepend_some(char *buffer, __u32 end, struct path_walk start, int components,
+					       bool *cut)
 {
 	struct dentry *dentry = start.dentry, *parent;
 	struct mount *mount = start.mount, *above;
@@ -101,11 +103,16 @@ static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_w
 		at = before;
 		dentry = PATH_CHOOSE(crossing, BPF_CORE_READ(mount, mnt_mountpoint), parent);
 		mount = PATH_CHOOSE(crossing, above, mount);
-	} while (++step < PATH_COMPONENTS + 16);
+	} while (++step < components + 16);
 	path_forget(at);
 	buffer[end] = behind;
 	*cut = more;
 	return at;
+}
+
+static __always_inline __u32 path_prepend(char *buffer, __u32 end, struct path_walk start, bool *cut)
+{
+	return path_prepend_some(buffer, end, start, PATH_COMPONENTS, cut);
 }
 
 /* The file that a descriptor of the current task stands for; NULL if none. */

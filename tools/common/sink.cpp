@@ -188,8 +188,11 @@ class TextSink : public Sink {
     Line line;
     const auto& all = columns.columns();
     if (is_raw(all)) return;
-    for (const Column& column : all)
-      if (shown(column)) place(out, line, column, column.heading);
+    for (const Place& place : places_of(columns, true)) {
+      std::size_t begin = out.size();
+      out += all[place.column].heading;
+      align(out, line, place, begin, width(all[place.column].heading));
+    }
     out += '\n';
   }
 
@@ -216,21 +219,21 @@ class TextSink : public Sink {
       return;
     }
     bool stacks = false;
-    for (std::size_t i = 0; i < all.size(); i++) {
-      if (!shown(all[i])) continue;
-      cell_.clear();
-      if (cells[i].kind == Kind::stack) {
-        std::size_t begin = out.size();
-        if (std::exchange(stacks, true)) out += cat("\n    -- ", all[i].heading);
-        append_stack(out, *cells[i].frames);
+    for (const Place& place : places_of(columns, false)) {
+      const Cell& cell = cells[place.column];
+      std::size_t begin = out.size();
+      if (cell.kind == Kind::stack) {
+        if (std::exchange(stacks, true)) out += cat("\n    -- ", all[place.column].heading);
+        append_stack(out, *cell.frames);
         line.have += width(std::string_view(out).substr(begin));
         continue;
       }
-      append_plain(cell_, cells[i], [&](std::uint64_t boot) {
-        append_time(cell_, time_, clock_, boot, previous_);
+      append_plain(out, cell, [&](std::uint64_t boot) {
+        append_time(out, time_, clock_, boot, previous_);
         previous_ = boot;
       });
-      place(out, line, all[i], cell_);
+      bool ascii = cell.kind == Kind::number || cell.kind == Kind::count || cell.kind == Kind::time;
+      align(out, line, place, begin, ascii ? out.size() - begin : width(std::string_view(out).substr(begin)));
     }
     out += mark.late ? " (late)\n" : "\n";
   }
@@ -277,22 +280,35 @@ class TextSink : public Sink {
     }
   }
 
+  // Where a column that is shown stands.
+  struct Place {
+    std::size_t column, room;
+    bool right;
+  };
+  // Of these columns, found out once: whether a column is shown does not change between two headings.
+  const std::vector<Place>& places_of(const Columns& columns, bool anew) {
+    if (!anew && placed_ == &columns) return places_;
+    placed_ = &columns;
+    places_.clear();
+    const auto& all = columns.columns();
+    for (std::size_t i = 0; i < all.size(); i++)
+      if (shown(all[i])) places_.push_back({i, static_cast<std::size_t>(width_of(all[i])), all[i].right});
+    return places_;
+  }
+
   // How far a line has come, and how far it would be were no value too wide for its column.
   struct Line {
     std::size_t have = 0, planned = 0;
   };
 
-  // Puts a value into its column. A value that is too wide takes from the space of those that follow it, so that the
-  // row finds back into its columns.
-  void place(std::string& out, Line& line, const Column& column, std::string_view text) {
-    std::size_t size = width(text);
-    auto room = static_cast<std::size_t>(width_of(column));
-    std::size_t target = line.planned + (column.right && size < room ? room - size : 0);
-    std::size_t gap = line.have < target ? target - line.have : line.have > 0 && out.back() != ' ';
-    out.append(gap, ' ');
-    out += text;
+  // Moves the value that begins there, so many columns wide, to its place. A value that is too wide takes from the
+  // space of those that follow it, so that the row finds back into its columns.
+  static void align(std::string& out, Line& line, const Place& place, std::size_t begin, std::size_t size) {
+    std::size_t target = line.planned + (place.right && size < place.room ? place.room - size : 0);
+    std::size_t gap = line.have < target ? target - line.have : line.have > 0 && out[begin - 1] != ' ';
+    out.insert(begin, gap, ' ');
     line.have += gap + size;
-    line.planned += room + 1;
+    line.planned += place.room + 1;
   }
 
   // A bar for each power of two between the first and the last that have any.
@@ -366,7 +382,8 @@ class TextSink : public Sink {
   OutputBuffer& out_;
   Clock clock_;
   std::uint64_t previous_ = 0;
-  std::string cell_;
+  const Columns* placed_ = nullptr;  // whose columns' places those are
+  std::vector<Place> places_;
 };
 
 class JsonSink : public Sink {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 namespace kit {
 namespace {
@@ -81,9 +82,20 @@ void append_escaped(std::string& out, std::string_view text, std::string_view li
   }
 }
 
-bool plain_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f && c != '\\'; });
+// How many printable ASCII characters the text begins with, as most text does to its end; eight at a time.
+std::size_t printable_ascii(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101, high = 0x80 * ones;
+  std::size_t at = 0;
+  for (std::uint64_t word; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    // A byte below ' ' borrows, DEL carries into its highest bit.
+    if ((word | (word - ' ' * ones) | (word + ones)) & high) break;
+  }
+  while (at < text.size() && text[at] >= ' ' && text[at] <= '~') at++;
+  return at;
 }
+
+bool plain_ascii(std::string_view text) { return printable_ascii(text) == text.size() && text.find('\\') == text.npos; }
 
 bool wide(std::int32_t point) {
   return (point >= 0x1100 && point <= 0x115f) || (point >= 0x2e80 && point <= 0xa4cf) ||
@@ -226,9 +238,7 @@ void append_shell_word(std::string& out, std::string_view word) {
 }
 
 std::size_t width(std::string_view text) {
-  auto plain = [](char c) { return c >= ' ' && c <= '~'; };
-  // Most text there is has nothing else.
-  std::size_t columns = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), plain) - text.begin());
+  std::size_t columns = printable_ascii(text);
   text.remove_prefix(columns);
   while (!text.empty()) {
     auto [point, size] = next_character(text);
