@@ -119,7 +119,31 @@ static __always_inline void current_program(struct task_struct *task, __u64 *sta
 	}
 }
 
-#ifdef __TARGET_ARCH_x86
+#ifdef __TARGET_ARCH_arm64
+/* Where the current task was when it entered the kernel: `cs` is the mode, 0 in 64-bit code of a program. */
+struct entry_state {
+	__u64 ip, sp, bp, link;
+	__u16 cs;
+};
+
+static __always_inline void entry_state(struct entry_state *state)
+{
+	struct pt_regs *regs = entry_regs();
+
+	if (kernel_has_helper(task_pt_regs))
+		*state = (struct entry_state){ .ip = regs->pc,
+					       .sp = regs->sp,
+					       .bp = regs->regs[29],
+					       .link = regs->regs[30],
+					       .cs = regs->pstate & 0x1f };
+	else
+		*state = (struct entry_state){ .ip = BPF_CORE_READ(regs, pc),
+					       .sp = BPF_CORE_READ(regs, sp),
+					       .bp = BPF_CORE_READ(regs, regs[29]),
+					       .link = BPF_CORE_READ(regs, regs[30]),
+					       .cs = BPF_CORE_READ(regs, pstate) & 0x1f };
+}
+#else
 /* Where the current task was when it entered the kernel. */
 struct entry_state {
 	__u64 ip, sp, bp;

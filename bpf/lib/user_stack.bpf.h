@@ -23,6 +23,10 @@
  * pointers lead on where a table does not.
  */
 const volatile bool unwind_tables, unwind_frames = true;
+#ifdef __TARGET_ARCH_arm64
+/* Another one: the bits that an address of a program may have. Above them a return address may be signed. */
+const volatile __u64 unwind_address_bits = -1;
+#endif
 
 /* A row that was found before. It holds as long as the process's ranges have this version: tables never change. */
 struct unwind_warm {
@@ -36,6 +40,7 @@ struct unwind_warm {
 
 struct user_walk {
 	__u64 pc, sp, frame; /* of the frame that is left next */
+	__u64 link; /* and of arm64 the register that calls leave return addresses in; 0 where it is not known */
 	__u64 start_stack; /* where the program's first stack begins */
 	struct kit_unwind_range range; /* where the last address was */
 	__u64 read[7];
@@ -210,6 +215,46 @@ static __always_inline bool unwind_read(void *to, __u32 size, __u64 from)
 	return !bpf_probe_read_user(to, size, (void *)from);
 }
 
+#ifdef __TARGET_ARCH_arm64
+#define UNWIND_SIGRETURN 0xd4000001d2801168 /* mov x8, #139; svc #0 */
+
+/* Whether there is a call before this address, as before every return address: bl, blr, blraa and the like. */
+static __always_inline bool unwind_after_call(struct user_walk *walk, __u64 address)
+{
+	__u32 *code = (__u32 *)walk->read;
+
+	if (address & 3 || !unwind_read(code, 4, address - 4))
+		return false;
+	return code[0] >> 26 == 0x25 || (code[0] & 0xfefff000) == 0xd63f0000;
+}
+
+/* As below; unwind_after_call() has read that call. */
+static __always_inline bool unwind_is_callee(struct user_walk *walk, __u64 address)
+{
+	__u32 code = *(__u32 *)walk->read;
+	__u64 target;
+
+	if (code >> 26 != 0x25)
+		return address - walk->range.start < (__u64)walk->range.pages << 12;
+	target = address - 4 + ((__s64)((__u64)code << 38) >> 36);
+	return target <= walk->pc && walk->pc - target < 256 << 10;
+}
+
+/* Whether an instruction is of what linkers write to call a library, which touches neither stack nor return address. */
+static __always_inline bool unwind_is_plt(__u32 code)
+{
+	return (code & 0x9f00001f) == 0x90000010 /* adrp x16, PAGE */ ||
+	       (code & 0xffc003ff) == 0xf9400211 /* ldr x17, [x16, AT] */ ||
+	       (code & 0xffc003ff) == 0x91000210 /* add x16, x16, AT */ || code == 0xd61f0220 /* br x17 */ ||
+	       code == 0xd71f0a11 /* braa x17, x16 */ || code == 0xd503245f /* bti c */;
+}
+
+/* What a register that is signed, or a place that it was kept at, has as a return address. */
+static __always_inline __u64 unwind_unsigned(__u64 address)
+{
+	return address & unwind_address_bits;
+}
+#else
 /*
  * Whether a call ends before this address, as before every return address: E8 and four bytes, or FF with a second
  * byte that says call, with an operand of 0, 1 or 4 bytes and perhaps one more that addresses it.
@@ -241,11 +286,41 @@ static __always_inline bool unwind_is_callee(struct user_walk *walk, __u64 addre
 	return target <= walk->pc && walk->pc - target < 256 << 10;
 }
 
+static __always_inline __u64 unwind_unsigned(__u64 address)
+{
+	return address;
+}
+#endif
+
+/*
+ * Whether it is known without a frame pointer who has called the code of which nothing is said. Of arm64 that is what the
+ * register for it leads to, if that is not in the same module: then nothing was called from here yet.
+ */
+static __always_inline bool unwind_by_link(struct user_walk *walk)
+{
+#ifdef __TARGET_ARCH_arm64
+	__u64 record[2] = {};
+
+	if (!walk->link || walk->link - walk->range.start < (__u64)walk->range.pages << 12)
+		return false;
+	/* The caller's frame pointer may be kept already. */
+	if (!unwind_read(record, sizeof(record), walk->frame) || unwind_unsigned(record[1]) != walk->link) {
+		if (!unwind_after_call(walk, walk->link))
+			return false;
+		walk->pc = walk->link;
+		return true;
+	}
+#endif
+	return false;
+}
+
 /* By the frame pointer, where nothing is said of the code; `why` is how the walk ends where that does not lead on. */
 static __always_inline int unwind_by_frame(struct user_walk *walk, __u32 why)
 {
 	__u64 frame = walk->frame, caller;
 
+	if (unwind_by_link(walk))
+		return 0;
 	/* The chain's end, as the ABI has it, unless nobody keeps frame pointers here. */
 	if (!frame && walk->by_frame)
 		return KIT_UNWIND_COMPLETE;
@@ -254,7 +329,7 @@ static __always_inline int unwind_by_frame(struct user_walk *walk, __u32 why)
 	if (!unwind_read(walk->read, 16, frame))
 		return why;
 	frame = walk->read[0];
-	caller = walk->read[1];
+	caller = unwind_unsigned(walk->read[1]);
 	if (!caller && !frame)
 		return KIT_UNWIND_COMPLETE;
 	if (!unwind_after_call(walk, caller) || (why == KIT_UNWIND_END_GAP && !unwind_is_callee(walk, caller)))
@@ -266,6 +341,99 @@ static __always_inline int unwind_by_frame(struct user_walk *walk, __u32 why)
 	return 0;
 }
 
+#ifdef __TARGET_ARCH_arm64
+/* Out of the frame that the kernel made for a signal's handler: to what was interrupted. */
+static __always_inline int unwind_signal(struct user_walk *walk)
+{
+	if (!unwind_read(walk->read, 32, walk->sp + KIT_UNWIND_SIGNAL_X29))
+		return KIT_UNWIND_END_UNREADABLE;
+	walk->frame = walk->read[0];
+	walk->link = unwind_unsigned(walk->read[1]);
+	walk->sp = walk->read[2];
+	walk->pc = walk->read[3];
+	walk->exact = true;
+	walk->frame_unknown = false;
+	return 0;
+}
+
+/* What returns from a signal: nobody says of it what it is, or in older kernels so as to lead past what was interrupted. */
+static __always_inline bool unwind_at_sigreturn(struct user_walk *walk)
+{
+	return unwind_read(walk->read, 8, walk->pc) && walk->read[0] == UNWIND_SIGRETURN;
+}
+
+/* Code of which its module's table says nothing: what calls a library, the first that a program runs, or another's. */
+static __always_inline int unwind_in_gap(struct user_walk *walk)
+{
+	if (walk->link && unwind_read(walk->read, 4, walk->pc) && unwind_is_plt((__u32)walk->read[0])) {
+		walk->pc = walk->link;
+		return 0;
+	}
+	if (walk->sp <= walk->start_stack && walk->start_stack - walk->sp <= 64)
+		return KIT_UNWIND_COMPLETE;
+	return unwind_by_frame(walk, KIT_UNWIND_END_GAP);
+}
+
+static __always_inline __s32 unwind_offset(__u32 rule)
+{
+	return kit_unwind_link_offset(rule);
+}
+
+/* Before the CFA, in words: where the return address is, 0 for in its register, and where the frame pointer is. */
+static __always_inline __u32 unwind_link(__u32 rule)
+{
+	return kit_unwind_frame(rule);
+}
+
+static __always_inline __u32 unwind_saved(__u32 rule)
+{
+	__u32 beside = kit_unwind_beside(rule);
+
+	if (beside == KIT_UNWIND_BESIDE_NONE)
+		return KIT_UNWIND_SAME;
+	return beside == KIT_UNWIND_BESIDE_UNKNOWN ? KIT_UNWIND_FRAME_UNKNOWN :
+						     unwind_link(rule) + kit_unwind_beside_words(beside);
+}
+
+/* By a row of the table. */
+static __always_inline int unwind_by_rule(struct user_walk *walk, __u32 rule)
+{
+	__u32 kind = kit_unwind_kind(rule), link = unwind_link(rule), saved = unwind_saved(rule);
+	__u64 cfa, caller = walk->link;
+
+	if (kind == KIT_UNWIND_GAP)
+		return unwind_in_gap(walk);
+	walk->by_frame = false;
+	if (kind == KIT_UNWIND_OUTERMOST)
+		return KIT_UNWIND_COMPLETE;
+	if (kind == KIT_UNWIND_SIGNAL)
+		return unwind_signal(walk);
+	if (kind != KIT_UNWIND_STACK && kind != KIT_UNWIND_FRAME)
+		return KIT_UNWIND_END_UNSUPPORTED;
+	if ((kind == KIT_UNWIND_FRAME && walk->frame_unknown) || (!link && !caller))
+		return KIT_UNWIND_END_REGISTER;
+	cfa = (kind == KIT_UNWIND_STACK ? walk->sp : walk->frame) + unwind_offset(rule);
+	/* A caller's frame lies above, but for that of a function that has none. */
+	if (cfa < walk->sp || (cfa == walk->sp && link))
+		return KIT_UNWIND_END_UNREADABLE;
+	if (link) {
+		if (!unwind_read(walk->read, 8, cfa - 8 * (__u64)link))
+			return KIT_UNWIND_END_UNREADABLE;
+		caller = unwind_unsigned(walk->read[0]);
+	}
+	if (saved == KIT_UNWIND_FRAME_UNKNOWN) {
+		walk->frame_unknown = true;
+	} else if (saved != KIT_UNWIND_SAME) {
+		if (!unwind_read(walk->read, 8, cfa - 8 * (__u64)saved))
+			return KIT_UNWIND_END_UNREADABLE;
+		walk->frame = walk->read[0];
+		walk->frame_unknown = false;
+	}
+	walk->sp = cfa;
+	walk->pc = caller;
+	return caller ? 0 : KIT_UNWIND_COMPLETE;
+}
+#else
 /* Out of the frame that the kernel made for a signal's handler: to what was interrupted. */
 static __always_inline int unwind_signal(struct user_walk *walk)
 {
@@ -363,6 +531,29 @@ static __always_inline int unwind_by_rule(struct user_walk *walk, __u32 rule)
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
 }
 
+/* It is told of as such, or stands in a gap. */
+static __always_inline bool unwind_at_sigreturn(struct user_walk *walk)
+{
+	return false;
+}
+
+static __always_inline __s32 unwind_offset(__u32 rule)
+{
+	return kit_unwind_offset(rule);
+}
+
+/* Before the CFA, in words: where the return address is, and where the frame pointer is. */
+static __always_inline __u32 unwind_link(__u32 rule)
+{
+	return 1;
+}
+
+static __always_inline __u32 unwind_saved(__u32 rule)
+{
+	return kit_unwind_frame(rule);
+}
+#endif
+
 /* An address's own two places, of which the first has what came last. Its neighbours', a line of memory with them. */
 static __always_inline struct unwind_warm *unwind_warm_of(struct user_walk *walk, __u64 address)
 {
@@ -374,8 +565,9 @@ static __always_inline bool unwind_is_quick(__u32 rule)
 {
 	__u32 kind = kit_unwind_kind(rule);
 
-	return kind == KIT_UNWIND_STACK || kind == KIT_UNWIND_FRAME ? kit_unwind_frame(rule) <= UNWIND_WINDOW :
-								      kind == KIT_UNWIND_OUTERMOST;
+	if (kind == KIT_UNWIND_STACK || kind == KIT_UNWIND_FRAME)
+		return unwind_link(rule) && unwind_link(rule) <= UNWIND_WINDOW && unwind_saved(rule) <= UNWIND_WINDOW;
+	return kind == KIT_UNWIND_OUTERMOST;
 }
 
 static __always_inline void unwind_remember(struct user_walk *walk, __u64 address, __u32 rule)
@@ -440,15 +632,16 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	struct user_walk *walk = &at->walk;
 	__u64 address = walk->pc - !walk->exact, cfa, words, caller;
 	struct unwind_warm *warm = unwind_warm_of(walk, address);
-	__u32 rule, saved, low;
+	__u32 rule, saved, link, low;
 
 	if (warm->address != address)
 		warm++;
 	if (warm->address != address || warm->version != walk->version)
 		return UNWIND_SLOWLY;
 	rule = warm->rule;
-	saved = kit_unwind_frame(rule);
-	low = saved ? saved : 1;
+	saved = unwind_saved(rule);
+	link = unwind_link(rule);
+	low = saved > link ? saved : link;
 	if (kit_unwind_kind(rule) == KIT_UNWIND_STACK)
 		cfa = walk->sp;
 	else if (kit_unwind_kind(rule) == KIT_UNWIND_FRAME && !walk->frame_unknown)
@@ -457,7 +650,7 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 		goto outermost;
 	else
 		return UNWIND_SLOWLY;
-	cfa += kit_unwind_offset(rule);
+	cfa += unwind_offset(rule);
 	if (cfa <= walk->sp || cfa & 7)
 		return UNWIND_SLOWLY;
 	words = (cfa - walk->window_at) >> 3;
@@ -473,7 +666,8 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 		walk->frame = walk->window[(words - saved) & (UNWIND_WINDOW - 1)];
 		walk->frame_unknown = false;
 	}
-	caller = walk->window[(words - 1) & (UNWIND_WINDOW - 1)];
+	caller = unwind_unsigned(walk->window[(words - link) & (UNWIND_WINDOW - 1)]);
+	walk->link = 0;
 	walk->exact = walk->innermost = walk->by_frame = false;
 	walk->sp = cfa;
 	walk->pc = caller;
@@ -513,7 +707,9 @@ __noinline int unwind_step(__u32 place)
 	if (!unwind_keep(at))
 		return KIT_UNWIND_CUT;
 	walk->exact = false;
-	if (!walk->range.pages) {
+	if (unwind_at_sigreturn(walk)) {
+		why = unwind_signal(walk);
+	} else if (!walk->range.pages) {
 		why = unwind_by_frame(walk, KIT_UNWIND_END_NEW);
 	} else if (walk->range.piece >= KIT_UNWIND_JIT) {
 		bool jit = walk->range.piece == KIT_UNWIND_JIT;
@@ -525,14 +721,19 @@ __noinline int unwind_step(__u32 place)
 		why = unwind_by_rule(walk, rule);
 	}
 	walk->innermost = false;
+	if (!walk->exact)
+		walk->link = 0;
 	/* What returns from a signal is a function's first instruction, and nobody has called it. */
 	if (walk->exact && depth)
 		at->stack.frames[depth]++;
 	return why;
 }
 
-#ifdef __TARGET_ARCH_x86
+#ifdef __TARGET_ARCH_arm64
+#define UNWIND_USER_CS 0
+#else
 #define UNWIND_USER_CS 0x33
+#endif
 
 /* Whether a process's ranges are of the program that it runs now. */
 static __always_inline bool unwind_is_of(struct kit_unwind_process *process, __u64 start_stack, __u64 start_code)
@@ -616,6 +817,9 @@ __noinline int unwind_walk(__u32 place)
 	walk->pc = entry.ip;
 	walk->sp = entry.sp;
 	walk->frame = entry.bp;
+#ifdef __TARGET_ARCH_arm64
+	walk->link = unwind_unsigned(entry.link);
+#endif
 	walk->version = process->version;
 	walk->range.pages = 0;
 	walk->range.start = 0;
@@ -632,12 +836,6 @@ __noinline int unwind_walk(__u32 place)
 	}
 	return end;
 }
-#else
-static __always_inline int unwind_walk(__u32 place)
-{
-	return 0;
-}
-#endif
 
 /* Bytes of frames written, the innermost first; negative where there is no stack or it could not be walked. */
 static __always_inline __s64 user_stack_walk(void *ctx, struct stacks_place *at, __u32 place)

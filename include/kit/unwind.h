@@ -59,6 +59,46 @@ KIT_INLINE __s32 kit_unwind_offset(__u32 rule)
 	return ((__s32)rule >> 16) * 8;
 }
 
+/*
+ * Of arm64, where a call leaves its return address in a register, x30, and a function puts it by where it likes, mostly
+ * beside the caller's frame pointer, x29:
+ *   bits 0-4: as above, of which KIT_UNWIND_SIGNAL, _STACK and _FRAME are used; 5-15: the return address is at CFA - 8 * N,
+ *   or, as 0, in x30; 16-18: a KIT_UNWIND_BESIDE_ word; 19-31: a signed offset, in units of 16 bytes.
+ */
+enum kit_unwind_beside {
+	KIT_UNWIND_BESIDE_NONE,    /* the caller's frame pointer is where it was */
+	KIT_UNWIND_BESIDE_UNKNOWN, /* or not told of, */
+	KIT_UNWIND_BESIDE          /* and on: or 1 word before the return address, 1 behind it, 2 before, 2 behind, 3, 3 */
+};
+#define KIT_UNWIND_LINK_MOST 2040
+
+KIT_INLINE __u32 kit_unwind_link_rule(__u32 kind, __u32 link, __u32 beside, __s32 offset)
+{
+	return kind | link << 5 | beside << 16 | (__u32)offset << 19;
+}
+
+KIT_INLINE __u32 kit_unwind_beside(__u32 rule)
+{
+	return rule >> 16 & 7;
+}
+
+/* By how many words the frame pointer lies before the return address. */
+KIT_INLINE __s32 kit_unwind_beside_words(__u32 beside)
+{
+	__s32 words = (__s32)(beside - KIT_UNWIND_BESIDE) / 2 + 1;
+
+	return beside & 1 ? -words : words;
+}
+
+/* In bytes. */
+KIT_INLINE __s32 kit_unwind_link_offset(__u32 rule)
+{
+	return ((__s32)rule >> 19) * 16;
+}
+
+/* Where its signal frame keeps registers: x29, x30, the stack pointer and the place. */
+#define KIT_UNWIND_SIGNAL_X29 544
+
 /* Where the kernel's signal frame keeps registers, from the stack pointer of whoever returns from the signal. */
 #define KIT_UNWIND_SIGNAL_RBP 120
 #define KIT_UNWIND_SIGNAL_RSP 160

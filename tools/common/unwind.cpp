@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <condition_variable>
 #include <deque>
@@ -250,7 +251,7 @@ Unwinder::Unwinder(Options& options) {
       .option(0, "unwind-memory", "SIZE", memory_, "memory in the kernel for the tables of --unwind (64M)")
       .flag(0, "unwind-report", report_, "tell at the end, of each module, how its stacks were walked")
       .details(
-          "User stacks are whole without frame pointers, on x86_64: they are walked by tables, made in the background "
+          "User stacks are whole without frame pointers, on x86_64 and arm64: they are walked by tables, made in the background "
           "of "
           "what compilers write down for exceptions and debuggers. Until a process's are there, and where a module has "
           "none, frame pointers are followed. A stack that ends before its thread's beginning is counted as broken; "
@@ -261,12 +262,16 @@ Unwinder::Unwinder(Options& options) {
 Unwinder::~Unwinder() = default;
 
 void Unwinder::prepare(bpf_object* object) {
-#ifndef __x86_64__
+#if !defined(__x86_64__) && !defined(__aarch64__)
   if (way_ == "table")
     throw Failure(Exit::unsupported, "--unwind table: there are no tables for this architecture yet");
   way_ = "fp";
 #endif
   bool tables = way_ != "fp";
+#ifdef __aarch64__
+  // Stacks are at the end of what a program may have, which is as much as this kernel was built for.
+  if (tables) set_knob(object, "unwind_address_bits", std::bit_ceil(reinterpret_cast<std::uintptr_t>(&tables)) - 1);
+#endif
   set_knob(object, "unwind_tables", tables);
   set_knob(object, "unwind_frames", way_ != "table");
   for (const char* name : {"unwind_processes", "unwind_pools_first", "unwind_pools"})

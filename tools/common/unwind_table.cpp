@@ -12,8 +12,9 @@
 namespace kit {
 namespace {
 
-// x86_64's numbers of registers in DWARF.
+// x86_64's numbers of registers in DWARF, and arm64's.
 constexpr std::uint64_t rbp = 6, rsp = 7, return_address = 16;
+constexpr std::uint64_t x29 = 29, x30 = 30, x_stack = 31;
 // Encodings of pointers in .eh_frame that dwarf.h has no names for.
 constexpr std::uint8_t absolute = 0x00, relative_to_itself = 0x10, omitted = 0xff;
 
@@ -107,6 +108,7 @@ struct Cfa {
 struct State {
   Cfa cfa;
   Place frame, caller{.kind = Place::at_cfa, .offset = -8};
+  bool arm64 = false, signal = false;  // of its CIE: a signal's frame
 };
 
 struct Cie {
@@ -209,7 +211,36 @@ bool is_signal_frame(const State& state) {
          is_at(state.caller, rsp, KIT_UNWIND_SIGNAL_RIP) && is_at(state.frame, rsp, KIT_UNWIND_SIGNAL_RBP);
 }
 
+// Where the caller's frame pointer is beside the return address, which is `link` words before the CFA.
+std::uint32_t beside_of(const Place& frame, std::int64_t link) {
+  if (frame.kind == Place::same) return KIT_UNWIND_BESIDE_NONE;
+  if (frame.kind != Place::at_cfa || frame.offset % 8 || frame.offset >= 0) return KIT_UNWIND_BESIDE_UNKNOWN;
+  for (std::uint32_t word = KIT_UNWIND_BESIDE; word < 8; word++)
+    if (-frame.offset / 8 == link + kit_unwind_beside_words(word)) return word;
+  return KIT_UNWIND_BESIDE_UNKNOWN;
+}
+
+std::uint32_t rule_of_arm64(const State& state) {
+  constexpr std::int64_t most = 1 << 12;
+  const Cfa& cfa = state.cfa;
+  if (cfa.wrong) return unsupported_rule;
+  if (state.signal) return kit_unwind_link_rule(KIT_UNWIND_SIGNAL, 0, 0, 0);
+  if (state.caller.kind == Place::undefined) return kit_unwind_link_rule(KIT_UNWIND_OUTERMOST, 0, 0, 0);
+  if (cfa.by_expression || (cfa.base != x29 && cfa.base != x_stack)) return unsupported_rule;
+  if (cfa.offset % 16 || cfa.offset / 16 < -most || cfa.offset / 16 >= most) return unsupported_rule;
+  std::int64_t link = 0;
+  if (state.caller.kind == Place::at_cfa) {
+    link = -state.caller.offset / 8;
+    if (state.caller.offset % 8 || link < 1 || link > KIT_UNWIND_LINK_MOST) return unsupported_rule;
+  } else if (state.caller.kind != Place::same) {
+    return unsupported_rule;
+  }
+  return kit_unwind_link_rule(cfa.base == x29 ? KIT_UNWIND_FRAME : KIT_UNWIND_STACK, static_cast<std::uint32_t>(link),
+                              beside_of(state.frame, link), static_cast<std::int32_t>(cfa.offset / 16));
+}
+
 std::uint32_t rule_of(const State& state) {
+  if (state.arm64) return rule_of_arm64(state);
   if (state.cfa.wrong) return unsupported_rule;
   if (state.caller.kind == Place::undefined) return kit_unwind_rule(KIT_UNWIND_OUTERMOST, 0, 0);
   if (is_signal_frame(state)) return kit_unwind_rule(KIT_UNWIND_SIGNAL, 0, 0);
@@ -255,7 +286,7 @@ class Program {
   void advance(std::uint64_t steps) { pc_ += steps * cie_.code_step; }
 
   Place* place(std::uint64_t number) {
-    if (number == rbp) return &state_.frame;
+    if (number == frame_) return &state_.frame;
     if (number == cie_.caller) return &state_.caller;
     return nullptr;
   }
@@ -263,7 +294,7 @@ class Program {
     if (Place* at = place(number)) *at = to;
   }
   void restore(std::uint64_t number) {
-    if (number == rbp) state_.frame = first_.frame;
+    if (number == frame_) state_.frame = first_.frame;
     if (number == cie_.caller) state_.caller = first_.caller;
   }
   void set_cfa(std::uint64_t base, std::int64_t offset) { state_.cfa = {.base = base, .offset = offset}; }
@@ -324,6 +355,8 @@ class Program {
       kept_.pop_back();
       return true;
     }
+    // DW_CFA_AARCH64_negate_ra_state: return addresses are signed from here on, or no more. The walker asks each.
+    if (op == DW_CFA_GNU_window_save && state_.arm64) return true;
     std::uint64_t number = reader.uleb();  // of most: a register; of DW_CFA_GNU_args_size: bytes, which are not asked
     switch (op) {
       case DW_CFA_GNU_args_size: return true;
@@ -336,7 +369,9 @@ class Program {
         return true;
       case DW_CFA_restore_extended: restore(number); return true;
       case DW_CFA_undefined: set(number, {.kind = Place::undefined}); return true;
-      case DW_CFA_same_value: set(number, {.kind = number == rbp ? Place::same : Place::other}); return true;
+      case DW_CFA_same_value:
+        set(number, {.kind = number == frame_ || state_.arm64 ? Place::same : Place::other});
+        return true;
       case DW_CFA_register:
       case DW_CFA_val_offset:
         reader.uleb();
@@ -359,6 +394,7 @@ class Program {
 
   const Cie& cie_;
   State state_;
+  const std::uint64_t frame_ = state_.arm64 ? x29 : rbp;
   const State first_;
   std::uint64_t pc_;
   std::vector<State> kept_;
@@ -450,10 +486,14 @@ class Section {
     cie.code_step = reader.uleb();
     cie.data_step = reader.sleb();
     cie.caller = version == 1 ? reader.byte() : reader.uleb();
-    if (!read_augmentation(augmentation, reader, cie, entry) || cie.caller != return_address) return {};
+    if (!read_augmentation(augmentation, reader, cie, entry)) return {};
+    if (cie.caller != (from_.arm64 ? x30 : return_address)) return {};
     // What it says before any function begins.
     State none;
     none.cfa.wrong = true;
+    none.arm64 = from_.arm64;
+    none.signal = from_.arm64 && augmentation.find('S') != augmentation.npos;
+    if (from_.arm64) none.caller.kind = Place::same;
     Program program(cie, none, 0);
     if (reader.failed() || !program.run(rest(reader, entry), [](std::uint64_t, std::uint32_t) {})) return {};
     cie.first = program.state();
@@ -560,7 +600,7 @@ void add_without_sections(const Elf& file, const ElfSegment& header, std::vector
   Reader reader(start);
   reader.take(least);
   auto at = read_pointer(reader, static_cast<std::uint8_t>(start[1]), header.address + least);
-  if (at) all.push_back({file.bytes_at(*at, most), *at, false, false});
+  if (at) all.push_back({file.bytes_at(*at, most), *at, false, false, file.machine() == EM_AARCH64});
 }
 
 }  // namespace
@@ -590,7 +630,8 @@ UnwindTable make_unwind_table(const std::vector<CallFrames>& sections, std::size
 std::vector<CallFrames> call_frames(const Elf& file) {
   constexpr std::uint64_t most = std::uint64_t{1} << 28;  // bytes: what is larger is no code that anybody has written
   std::vector<CallFrames> all;
-  if (file.bits() != 64 || file.machine() != EM_X86_64) return all;
+  bool arm64 = file.machine() == EM_AARCH64;
+  if (file.bits() != 64 || (file.machine() != EM_X86_64 && !arm64)) return all;
   bool found = false;
   for (const ElfSection& section : file.sections()) {
     // One that is compressed begins as no list of frames does, and so is empty.
@@ -602,7 +643,7 @@ std::vector<CallFrames> call_frames(const Elf& file) {
     }
     found |= !debug;
     if (auto whole = file.section(section.name); whole && !whole->bytes.empty())
-      all.push_back({std::string(whole->bytes), debug ? 0 : section.address, debug, false});
+      all.push_back({std::string(whole->bytes), debug ? 0 : section.address, debug, false, arm64});
   }
   auto header = file.segment(PT_GNU_EH_FRAME);
   if (!found && header) add_without_sections(file, *header, all);

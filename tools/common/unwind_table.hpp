@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // How the caller of each instruction of a module is found: the compact table for the walker in the kernel
-// (kit/unwind.h), made from call frame information, the sections .eh_frame and .debug_frame. Of x86_64 only.
+// (kit/unwind.h), made from call frame information, the sections .eh_frame and .debug_frame. Of x86_64 and arm64.
 //
 // A section is a list of CIEs, what many functions have in common, and FDEs, a function's range of addresses and a
 // small program: "from here on the frame begins 16 bytes above the stack pointer". It is run once from end to end, and
@@ -23,6 +23,7 @@ struct CallFrames {
   std::uint64_t address = 0;  // of the section, in the file's own terms
   bool debug = false;         // .debug_frame, whose layout differs
   bool left_out = false;      // larger than is looked at: there are no bytes
+  bool arm64 = false;         // else x86_64
 };
 
 struct UnwindTable {
