@@ -55,6 +55,12 @@ inline Words operator+(Words left, const Words& right) {
 
 // Whether this is a slow guest, where each start of a tool counts and one of several like cases stands for them.
 inline bool brief() { return std::getenv("COREKIT_BRIEF"); }
+// What loads this machine's dynamic programs, if it has glibc; a guest has it.
+#ifdef __aarch64__
+constexpr const char* loader = "/lib/ld-linux-aarch64.so.1";
+#else
+constexpr const char* loader = "/lib64/ld-linux-x86-64.so.2";
+#endif
 // The size of a load that is large for its own sake.
 inline std::uint64_t heavy(std::uint64_t size) { return brief() ? size / 20 : size; }
 

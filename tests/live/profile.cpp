@@ -56,7 +56,7 @@ void check_shares(const live::Result& result) {
 
 TEST_CASE("shares of time come out within five points of the truth", "[each-kernel]") {
   NEEDS("root");
-  if (access("/lib64/ld-linux-x86-64.so.2", X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
+  if (access(live::loader, X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
   live::Result result = live::trace("profile", {"-F", "999"}, live::trigger("hot", {"1500"}));
   check_shares(result);
   auto rows = result.rows();
@@ -71,7 +71,7 @@ TEST_CASE("shares of time come out within five points of the truth", "[each-kern
 
 TEST_CASE("a program that has been stripped, deleted and moved into another root keeps its names") {
   NEEDS("root");
-  if (access("/lib64/ld-linux-x86-64.so.2", X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
+  if (access(live::loader, X_OK) != 0) SKIP_CASE("there is no dynamic loader here");
   test::TemporaryDirectory root;
   std::string place = root.path(), hot = test::trigger_path("hot"), lib = hot.substr(0, hot.rfind('/')) + "/libhot.so";
   std::string script =

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The matrix: which tool works on which kernel, by its own --explain and its live tests, beside libbpf-tools' own."""
+"""The matrix: which tool works on which kernel, by its own --explain and its live tests, beside libbpf-tools' own.
+
+Each architecture has one, of a static binary of its own.
+"""
 
 import json
 import os
@@ -9,8 +12,6 @@ import subprocess
 
 import guest
 
-BUILT = guest.ROOT / "build/vm/MATRIX.md"
-PUBLISHED = guest.ROOT / "tests/vm/MATRIX.md"
 PEERS = guest.ROOT / "tests/vm/peers.json"
 # Tools whose live tests stand in those of another one.
 TESTED_WITH = {"biolatency": "disksnoop", "bitesize": "disksnoop"}
@@ -19,17 +20,25 @@ ORDER = ("fails", "no", "lesser", "works")  # a verdict may become better
 HEAD = """# Which tool works on which kernel
 
 Written by `scripts/check vm --publish`, which runs the same static binary and the same live tests, one truth or more of each
-tool, in guests on Debian's kernels.
+tool, in guests on Debian's kernels for {architecture}.
 
 - **works**: everything it looks at is seen, in the way that is named, and its live tests pass there.
 - **lesser**: it works, but some things are not seen; which ones stands below the table.
 - **no**: this kernel cannot, and the tool says so in one line.
 - **fails**: a live test of it failed.
-
+"""
+PEERS_HEAD = """
 *Peer* is the command of the same name in {package}: **works** if it showed something of such a load, **silent** if it
 ran and showed nothing, **fails** if it did not run. Whether its numbers are right was not looked at.
-
 """
+
+
+def built(architecture):
+    return guest.ROOT / f"build/vm/MATRIX{architecture.suffix}.md"
+
+
+def published_as(architecture):
+    return guest.ROOT / f"tests/vm/MATRIX{architecture.suffix}.md"
 
 
 def verdict(plan, failures):
@@ -90,11 +99,17 @@ def peer_cell(peers, tool, kernel):
     return peers["results"].get(tool, {}).get(kernel, "")
 
 
-def write(suites):
-    """Writes the matrix and returns its verdicts: tool, kernel, word."""
+def write(suites, architecture):
+    """Writes an architecture's matrix and returns its verdicts: tool, kernel, word."""
     peers = json.loads(PEERS.read_text())
     columns = columns_of(suites)
-    columns.append(this_machine())
+    kernels = ", ".join(f"{name} is {release}" for name, release, _ in columns)
+    head = HEAD.format(architecture=architecture.debian)
+    below = [f"The kernels: {kernels}."]
+    if architecture is guest.X86_64:
+        head += PEERS_HEAD.format(package=peers["package"])
+        columns.append(this_machine())
+        below += [f"`here` is {columns[-1][1]}, by `--explain` alone."]
     headings = [f"{name} | peer" if name in peers["kernels"] else name for name, _, _ in columns]
     heading = f"| tool | {' | '.join(headings)} |"
     lines = [heading, "| --- " * (heading.count("|") - 1) + "|"]
@@ -108,19 +123,17 @@ def write(suites):
             if found[tool][2]:
                 notes.setdefault((tool, found[tool][0], found[tool][2]), []).append(name)
         lines.append(f"| `{tool}` | {' | '.join(cells)} |")
-    below = [f"- `{tool}` on {', '.join(names)}, {word}: {note}" for (tool, word, note), names in notes.items()]
-    below += ["", "The kernels: " + ", ".join(f"{name} is {release}" for name, release, _ in columns[:-1]) + "."]
-    below += [f"`here` is {columns[-1][1]}, by `--explain` alone."]
-    BUILT.parent.mkdir(parents=True, exist_ok=True)
-    BUILT.write_text(HEAD.format(package=peers["package"]) + "\n".join(lines) + "\n\n" + "\n".join(below) + "\n")
-    return {(tool, name): found[tool][0] for name, _, found in columns[:-1] for tool in found}
+    remarks = [f"- `{tool}` on {', '.join(names)}, {word}: {note}" for (tool, word, note), names in notes.items()]
+    built(architecture).parent.mkdir(parents=True, exist_ok=True)
+    built(architecture).write_text("\n".join([head, *lines, "", *remarks, "", *below]) + "\n")
+    return {(tool, name): found[tool][0] for name, _, found in columns if name != "here" for tool in found}
 
 
-def published():
+def published(architecture):
     """The verdicts of the committed matrix."""
-    if not PUBLISHED.exists():
+    if not published_as(architecture).exists():
         return {}
-    lines = [line for line in PUBLISHED.read_text().splitlines() if line.startswith("|")]
+    lines = [line for line in published_as(architecture).read_text().splitlines() if line.startswith("|")]
     rows = [re.split(r" *\| *", line.strip("| ")) for line in lines]
     names = rows[0][1:]
     return {
@@ -131,9 +144,9 @@ def published():
     }
 
 
-def worse(found):
+def worse(found, architecture):
     """What is worse than in the committed matrix, a line each."""
-    before = published()
+    before = published(architecture)
     lines = []
     for (tool, kernel), word in found.items():
         old = before.get((tool, kernel))
@@ -142,5 +155,5 @@ def worse(found):
     return lines
 
 
-def publish():
-    shutil.copyfile(BUILT, PUBLISHED)
+def publish(architecture):
+    shutil.copyfile(built(architecture), published_as(architecture))

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -57,6 +58,28 @@ std::string in_loader_cache(std::string_view file, std::string_view name) {
     std::memcpy(&entry, cache.data() + sizeof header + i * sizeof entry, sizeof entry);
     std::string_view known = cached_text(cache, entry.name);
     if (entry.flags == our_flags && is_library(known, name)) return std::string(cached_text(cache, entry.path));
+  }
+  return {};
+}
+
+// Where a dynamic loader looks that has no cache of this machine's libraries, as musl's and a foreign one's.
+std::string in_library_folders(std::string_view name) {
+#ifdef __aarch64__
+  constexpr const char* folders[] = {"/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64", "/lib",
+                                     "/usr/lib"};
+#else
+  constexpr const char* folders[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/lib",
+                                     "/usr/lib"};
+#endif
+  for (const char* folder : folders) {
+    std::set<std::string> found;  // in order
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+      if (is_library(entry.path().native(), name)) found.insert(entry.path().native());
+    // "libc.so" may be a text for linkers.
+    for (const std::string& path : found)
+      if (path.find(".so.") != path.npos) return path;
+    if (!found.empty()) return *found.begin();
   }
   return {};
 }
@@ -156,6 +179,7 @@ ElfPlace find_elf(std::string_view name, std::optional<std::uint32_t> pid) {
   if (name.find('/') != name.npos) return {text, text};
   if (std::string path = in_loader_cache("/etc/ld.so.cache", name); !path.empty()) return {path, path};
   if (std::string path = in_path(name); !path.empty()) return {path, path};
+  if (std::string path = in_library_folders(name); !path.empty()) return {path, path};
   if (access(text.c_str(), F_OK) == 0) return {text, text};
   not_found(name, "neither a library that the dynamic loader knows nor a program in PATH; give its path");
 }

@@ -11,7 +11,9 @@
 namespace kit {
 
 std::string error_text(int error) {
-  const char* text = strerrordesc_np(error < 0 ? -error : error);
+  constexpr int not_supported = 524;  // ENOTSUPP, which the kernel lets out and no header names
+  if (error < 0) error = -error;
+  const char* text = error == not_supported ? "Not supported" : strerrordesc_np(error);
   return text ? text : "error " + std::to_string(error);
 }
 

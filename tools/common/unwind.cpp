@@ -251,7 +251,8 @@ Unwinder::Unwinder(Options& options) {
       .option(0, "unwind-memory", "SIZE", memory_, "memory in the kernel for the tables of --unwind (64M)")
       .flag(0, "unwind-report", report_, "tell at the end, of each module, how its stacks were walked")
       .details(
-          "User stacks are whole without frame pointers, on x86_64 and arm64: they are walked by tables, made in the background "
+          "User stacks are whole without frame pointers, on x86_64 and arm64: they are walked by tables, made in the "
+          "background "
           "of "
           "what compilers write down for exceptions and debuggers. Until a process's are there, and where a module has "
           "none, frame pointers are followed. A stack that ends before its thread's beginning is counted as broken; "
