@@ -42,7 +42,8 @@ bool has(const Words& names, const std::string& name) {
   // qsort and raise have other names beside these.
   return std::any_of(names.begin(), names.end(), [&](const std::string& one) {
     return one == name || (name == "qsort_r" && one.find("qsort_r") != one.npos) ||
-           (name == "raise" && (one == "raise" || one == "gsignal"));
+           (name == "raise" && (one == "raise" || one == "gsignal")) ||
+           (name == "__restore_rt" && one == "__kernel_rt_sigreturn");  // arm64's, of the vDSO
   });
 }
 
@@ -194,7 +195,7 @@ TEST_CASE("every way of calling, and exceptions in flight, without frame pointer
   NEEDS("root");
   std::vector<Subject> subjects(std::begin(static_ones), std::end(static_ones));
   // With a library, lying anywhere or not.
-  if (std::filesystem::exists("/lib64/ld-linux-x86-64.so.2"))
+  if (std::filesystem::exists(live::loader))
     subjects.insert(subjects.end(), std::begin(dynamic_ones), std::end(dynamic_ones));
   // Until the tables are there, which takes long where a machine is emulated, the kernel walks.
   std::string all, times = live::brief() ? " 2000 3000 & " : " 800 300 & ";

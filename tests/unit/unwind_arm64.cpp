@@ -32,7 +32,7 @@ UnwindTable table_of(Codes codes, const std::string& augmentation = "zR") {
   std::string cie = word(0, 4) + bytes_of({1}) + augmentation + bytes_of({0, 4, 0x78, 30, 1, 0, 0x0c, 31, 0});
   std::string all = entry(cie);
   all += entry(word(all.size() + 4, 4) + word(0x4000, 8) + word(0x100, 8) + bytes_of({0}) + bytes_of(codes));
-  return kit::make_unwind_table({{all, 0x1000, false, true}});
+  return kit::make_unwind_table({{all, 0x1000, false, false, true}});
 }
 
 std::uint32_t link_rule(std::uint32_t kind, std::uint32_t link, std::uint32_t beside, int offset) {

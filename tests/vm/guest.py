@@ -207,12 +207,19 @@ def executables(pattern, architecture):
 
 
 def libraries(architecture):
-    """The dynamic loader, the libc of this machine, which strlencount looks into if not told otherwise, and C++'s."""
+    """The dynamic loader, the libc of this machine, which strlencount looks into if not told otherwise, and C++'s.
+
+    Each with its place in the guest.
+    """
     if architecture is ARM64:
-        return ["/lib/ld-linux-aarch64.so.1", "/lib/aarch64-linux-gnu/libc.so.6"]
+        place, source = "/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"
+        names = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6")
+        loader = "ld-linux-aarch64.so.1"
+        return [(f"/lib/{loader}", f"{source}/{loader}"), *((f"{place}/{name}", f"{source}/{name}") for name in names)]
     programs = executables("trigger/thrown_pie", architecture)
     done = subprocess.run(["ldd", "/bin/sh", *programs], stdout=subprocess.PIPE, text=True, check=True)
-    return sorted(set(re.findall(r"(?:^\s*|=> )(/\S+)(?= \()", done.stdout, re.MULTILINE)))
+    found = set(re.findall(r"(?:^\s*|=> )(/\S+)(?= \()", done.stdout, re.MULTILINE))
+    return [(path, path) for path in sorted(found)]
 
 
 def tests(architecture):
@@ -247,8 +254,8 @@ def add_corekit(archive, architecture):
     of_triggers = (build / "tests/trigger").glob("*.so")
     for path in [*tests(architecture), *executables("trigger/*", architecture), *of_triggers]:
         archive.file(f"corekit/build/{path.relative_to(build)}", path)
-    for path in ["/etc/ld.so.cache", *libraries(architecture)]:
-        archive.file(path, path)
+    for path, source in [("/etc/ld.so.cache", "/etc/ld.so.cache"), *libraries(architecture)]:
+        archive.file(path, source)
 
 
 def make_initramfs(path, modules_directory, command, ports, architecture=X86_64):
