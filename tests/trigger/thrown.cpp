@@ -18,12 +18,10 @@ constexpr int depth = 40;
 // Global and plain, so that each is found by its name.
 #define FUNCTION extern "C" __attribute__((noinline))
 
-// clang-format off
-FUNCTION END(cleaned_end, CLEANED, 150000)  // at each frame
-FUNCTION END(caught_end, CAUGHT, 5000000)
-FUNCTION END(rethrown_end, RETHROWN, 3000000)
-FUNCTION END(threaded_end, THREADED, 4000000)
-// clang-format on
+FUNCTION END(cleaned_end, CLEANED, 150000);  // at each frame
+FUNCTION END(caught_end, CAUGHT, 5000000);
+FUNCTION END(rethrown_end, RETHROWN, 3000000);
+FUNCTION END(threaded_end, THREADED, 4000000);
 
 struct Cleaned {
   ~Cleaned() { cleaned_end(); }
