@@ -24,7 +24,6 @@ FunctionReturns not_known(std::string why) { return {.unknown = std::move(why), 
 }  // namespace
 
 FunctionCodes::FunctionCodes(const Elf& elf) : elf_(elf) {
-  if (!understood(elf)) return;
   elf.each_symbol([&](const ElfSymbol& symbol) {
     Code code{std::string(symbol.name), symbol.address, symbol.size};
     if (symbol.size && symbol.name.find(".cold") != symbol.name.npos) cold_.emplace(code.name, code);
