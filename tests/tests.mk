@@ -99,6 +99,8 @@ $(B)/tests/trigger/libhot.so: tests/trigger/lib/hot_library.c
 # These have no frame pointers: static; with a library, as a program that may lie anywhere, with debug information; or that
 # may not, of which nothing but debug information says how it is unwound. And one that throws exceptions.
 NO_FRAMES := -O2 -fomit-frame-pointer -pthread -Wall -Wextra
+# Of arm64 one has signed return addresses.
+SIGNED    := $(if $(filter arm64,$(ARCH)),-mbranch-protection=standard)
 UNWOUND   := $(addprefix $(B)/tests/trigger/,unwound unwound_pie unwound_fixed)
 THROWN    := $(addprefix $(B)/tests/trigger/,thrown thrown_pie)
 $(B)/tests/trigger/unwound: $(filter-out %/unwound,$(UNWOUND))
@@ -109,7 +111,7 @@ $(UNWOUND): tests/trigger/unwound.c tests/trigger/shares.h tests/trigger/lib/unw
 	$(Q)$(CROSS)gcc $(NO_FRAMES) -fPIC -shared -Wl,-soname,libunwound.so -o $(@D)/libunwound.so tests/trigger/lib/unwound_library.c
 	$(Q)case $(@F) in \
 	  unwound) $(CROSS)gcc $(NO_FRAMES) -static -o $@ $< tests/trigger/lib/unwound_library.c;; \
-	  unwound_pie) $(CROSS)gcc $(NO_FRAMES) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
+	  unwound_pie) $(CROSS)gcc $(NO_FRAMES) $(SIGNED) -g -fPIE -pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
 	  *) $(CROSS)gcc $(NO_FRAMES) -g -fno-asynchronous-unwind-tables -no-pie -Wl,-rpath,'$$ORIGIN' -o $@ $< $(@D)/libunwound.so;; \
 	esac
 
