@@ -9,16 +9,17 @@
 #include "places.bpf.h"
 
 /*
- * The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). It has the
- * sizes of keys and values alone: the compiler may leave out types that only a pattern has.
+ * The slot's own pattern of a map is made small: its size need not be that of the maps (5.10, 134fede4eecf). The types of
+ * keys and values must be told of it as of the maps (5.15 to 6.1, 68134668c17f); `const`, since clang tells of what a
+ * pointer leads to only where the very type of the pointer is first met, and that is to be in the maps.
  */
 #define SWAPPED_PATTERN_OF(name, map_type, flags, entries, key_type, value_type) \
 	struct name {                                                            \
 		__uint(type, map_type);                                          \
 		__uint(max_entries, entries);                                    \
 		__uint(map_flags, flags);                                        \
-		__uint(key_size, sizeof(key_type));                              \
-		__uint(value_size, sizeof(value_type));                          \
+		__type(key, const key_type);                                     \
+		__type(value, const value_type);                                 \
 	}
 #define SWAPPED_MAP_OF(name, map_type, flags, entries, key_type, value_type) \
 	struct name {                                                        \

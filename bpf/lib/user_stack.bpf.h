@@ -106,13 +106,16 @@ struct {
 	__type(value, struct kit_unwind_process);
 } unwind_processes SEC(".maps");
 
-/* Pools are of several sizes, which inner maps of this flag may be (5.10, 4a8f87e60f6d); the loader puts the first. */
+/*
+ * Pools are of several sizes, which inner maps of this flag may be (5.10, 4a8f87e60f6d); the loader puts the first. They
+ * have no types, since those that the frontend adds have none, either (swap.bpf.h).
+ */
 struct unwind_pool {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KIT_UNWIND_FIRST_POOL);
 	__uint(map_flags, BPF_F_INNER_MAP);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct kit_unwind_page)); /* its type may not be told where only this map has it */
+	__uint(value_size, sizeof(struct kit_unwind_page));
 } unwind_pools_first SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
