@@ -125,9 +125,12 @@ class Native : public Symbolizer {
     std::string maps = read_text(folder + "/maps");
     SeenProcess& seen = processes_[pid];
     if (maps.empty()) {
-      // A kernel thread's are empty, and one that has ended keeps what was seen of it.
-      if (seen.ranges.empty())
-        seen.wrong = access(folder.c_str(), F_OK) == 0 && errno != ENOENT ? Reason::denied : Reason::gone;
+      // A kernel thread's are empty, as are those of one that has ended but was not waited for yet; one that has ended
+      // keeps what was seen of it.
+      int again = ::open((folder + "/maps").c_str(), O_RDONLY | O_CLOEXEC);
+      bool denied = again < 0 && (errno == EACCES || errno == EPERM);
+      if (again >= 0) ::close(again);
+      if (seen.ranges.empty()) seen.wrong = denied ? Reason::denied : Reason::gone;
       return;
     }
     seen.wrong = Reason::none;
