@@ -24,6 +24,9 @@ struct hit_call {
 /* When calls began that have not returned yet, ns since boot. */
 SPAN_MAP(calls, struct hit_call, __u64);
 
+/* Returns of calls that began before anybody looked, or had no room: nobody knows how long they took. */
+LOST_COUNTER(entry_unseen);
+
 struct hit {
 	struct fetch_plan *plan;
 	void *program_context;
@@ -54,12 +57,20 @@ static __always_inline __u64 hit_frame(void *ctx, __u64 context, __u32 flags, en
 	return PT_REGS_SP((struct pt_regs *)ctx) - popped;
 }
 
+/* 0 is "not known". */
+static __always_inline __u64 hit_since(__u64 begun)
+{
+	__u64 span = bpf_ktime_get_boot_ns() - begun;
+
+	return span ? span : 1;
+}
+
 /* Begins a span, or ends one: false where that is all there is to do. */
 static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame kind)
 {
 	__u32 flags = hit->plan->flags;
-	__u64 now = bpf_ktime_get_boot_ns(), *begun;
 	struct hit_call call = {};
+	__u64 now, *begun;
 
 	if (!(flags & (FETCH_ENTRY | FETCH_RETURN)))
 		return true;
@@ -67,16 +78,16 @@ static __always_inline bool hit_span(void *ctx, struct hit *hit, enum hit_frame 
 	call.tid = bpf_get_current_pid_tgid();
 	call.place = hit->place;
 	if (flags & FETCH_ENTRY) {
+		now = bpf_ktime_get_boot_ns();
 		span_begin(calls, &call, &now);
 		return false;
 	}
 	begun = bpf_map_lookup_elem(&calls, &call);
-	if (!begun)
+	if (!begun) {
+		count_lost(entry_unseen);
 		return true;
-	hit->latency = now - *begun;
-	/* 0 is "not known". */
-	if (!hit->latency)
-		hit->latency = 1;
+	}
+	hit->latency = hit_since(*begun);
 	bpf_map_delete_elem(&calls, &call);
 	return true;
 }
@@ -105,7 +116,7 @@ static __always_inline bool hit_refused(struct hit *hit)
 }
 
 /*
- * Whether a hit is wanted; what comes of `cookie` is put into `hit`. Not inlined: its part of the stack is to be free
+ * Whether a hit is wanted; what comes of `cookie` is put into `hit`, whose latency is there. Not inlined: its part of the stack is to be free
  * again when a key is made, which takes up most of the 512 bytes that a chain of calls has.
  */
 static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, struct hit *hit)
@@ -113,7 +124,6 @@ static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, 
 	hit->program_context = ctx;
 	hit->place = cookie;
 	hit->plan_number = cookie >> 32;
-	hit->latency = 0;
 	hit->context = 0;
 	hit->plan = bpf_map_lookup_elem(&fetch_plans, &hit->plan_number);
 	if (!hit->plan)
@@ -186,9 +196,32 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	{                                                     \
 		struct hit hit;                               \
                                                               \
+		hit.latency = 0;                              \
 		if (hit_wanted(ctx, (cookie), (frame), &hit)) \
 			on_hit(&hit);                         \
 		return 0;                                     \
+	}
+
+/*
+ * Functions of the kernel whose latency is asked for, where it keeps a number for each call itself (6.10): by one link,
+ * without a map. 1 at a beginning: its return is not to be told of.
+ */
+#define HIT_SESSION                                                            \
+	SEC("?hit/kprobe_session")                                             \
+	int hit_kprobe_session(void *ctx)                                      \
+	{                                                                      \
+		struct hit hit;                                                \
+                                                                               \
+		if (!session_returns(ctx)) {                                   \
+			if (!filter_current())                                 \
+				return 1;                                      \
+			*session_cookie(ctx) = bpf_ktime_get_boot_ns();        \
+			return 0;                                              \
+		}                                                              \
+		hit.latency = hit_since(*session_cookie(ctx));                 \
+		if (hit_wanted(ctx, fetch_cookie(ctx), HIT_STACK_FRAME, &hit)) \
+			on_hit(&hit);                                          \
+		return 0;                                                      \
 	}
 
 /* Typed and raw programs have no cookie, or a late one (5.19, 6.10): each place has its own copy. */
@@ -200,6 +233,7 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	HIT_PROGRAM(perf_event, fetch_cookie(ctx), HIT_NO_FRAME)      \
 	HIT_PROGRAM(raw, own_cookie(), HIT_NO_FRAME)                  \
 	HIT_PROGRAM(fentry, own_cookie(), HIT_TRAMPOLINE_FRAME)       \
-	HIT_PROGRAM(fexit, own_cookie(), HIT_TRAMPOLINE_FRAME)
+	HIT_PROGRAM(fexit, own_cookie(), HIT_TRAMPOLINE_FRAME)        \
+	HIT_SESSION
 
 #endif

@@ -95,6 +95,7 @@ enum fetch_flag {
 
 /* Instead of the number of a helper: bpf_session_is_return, whose number each kernel's types say. */
 #define SESSION_IS_RETURN 0x6b697473
+#define SESSION_COOKIE 0x6b697463 /* bpf_session_cookie */
 
 /* Globs compiled as --comm is (filter.bpf.h): 63 positions. */
 struct fetch_glob {

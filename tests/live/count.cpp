@@ -211,3 +211,64 @@ TEST_CASE("a count is recorded and replayed") {
   CHECK(again.status == 0);
   CHECK(again.rows() == run.rows());
 }
+
+TEST_CASE("many places of one process are attached at once where the kernel can, and of its threads alone") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "threaded", R"(
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((noipa)) int call_one(int i) { return i + 1; }
+__attribute__((noipa)) int call_two(int i) { return i + 2; }
+static void *thread(void *none) {
+  for (int i = 0; i < 10; i++) call_one(i), call_two(i);
+  return none;
+}
+int main(void) {
+  char byte;
+  pthread_t other;
+  puts("ready");
+  fflush(stdout);
+  if (read(0, &byte, 1) != 1) return 1;
+  pthread_create(&other, NULL, thread, NULL);
+  pthread_join(other, NULL);
+  call_one(0);
+  return 0;
+}
+)",
+                                      {"-O1", "-pthread"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  live::Process first({program}), second({program});
+  first.says();
+  second.says();
+  live::Tool tool("count", {"uprobe:" + program + ":call_*", "uretprobe:" + program + ":call_*", "-p", first.number()});
+  second.go();
+  second.wait();
+  first.go();
+  live::Result result = tool.finish();
+  INFO(result.out << result.err);
+  for (const char* kind : {"uprobe", "uretprobe"}) {
+    CHECK(result.row({{"probe", std::string(kind) + ":threaded:call_one"}})["count"] == 11);
+    CHECK(result.row({{"probe", std::string(kind) + ":threaded:call_two"}})["count"] == 10);
+  }
+  CHECK(result.row_lines() == 4);
+  CHECK(result.lost() == 0);
+}
+
+TEST_CASE("all USDT probes of a program are counted, and those that ask whether anybody listens hear it") {
+  NEEDS("root");
+  std::string marks = test::trigger_path("marks");
+  live::Result result = live::trace("count", {"usdt:" + marks + ":test:*"}, live::trigger("marks", {"5"}));
+  INFO(result.out << result.err);
+  for (const char* name : {"values", "plain", "guarded"})
+    CHECK(result.row({{"probe", std::string("usdt:marks:test:") + name}})["count"] == 5);
+  live::Process running(live::trigger("marks", {"5", "wait"}));
+  running.says();
+  live::Tool tool("count", {"usdt:" + marks + ":test:*", "-p", running.number()});
+  running.go();
+  result = tool.finish();
+  INFO(result.out << result.err);
+  for (const char* name : {"values", "plain", "guarded"})
+    CHECK(result.row({{"probe", std::string("usdt:marks:test:") + name}})["count"] == 5);
+}

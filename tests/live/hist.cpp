@@ -147,3 +147,45 @@ TEST_CASE("filters of processes and names measure whom they name, and nobody els
   CHECK(none.histograms().empty());
   CHECK(live::run("hist", {"--replay", capture}).histograms() == result.histograms());
 }
+
+TEST_CASE("a call that began before anybody looked is counted, and its latency is not made up") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "waits_here", R"(
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((noipa)) int waits_here(void) {
+  char byte;
+  int got = read(0, &byte, 1);
+  __asm__ volatile("" : "+r"(got));
+  return got;
+}
+int main(void) {
+  puts("ready");
+  fflush(stdout);
+  while (waits_here() == 1) {
+  }
+  return 0;
+}
+)",
+                                      {"-O1"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  live::Process running({program});
+  running.says();
+  std::string at = "uretprobe:" + program + ":waits_here";
+  live::Tool tool("hist", {at, "latency", "-p", running.number()}),
+      rows("trace", {at, "latency", "-p", running.number()});
+  running.write("xxx");
+  running.close_input();
+  live::Result result = tool.finish(), each = rows.finish();
+  INFO(result.out << result.err << each.out << each.err);
+  // The first of four was waiting already; each tool misses its beginning.
+  REQUIRE(result.histograms().size() == 1);
+  CHECK(result.histograms()[0]["count"] == 3);
+  CHECK(result.end()["lost"]["entry_unseen"] == 1);
+  CHECK(result.end()["lost"]["value_unread"] == 0);
+  REQUIRE(each.row_lines() == 4);
+  CHECK(each.rows()[0]["values"]["latency_ns"].is_null());
+  for (int i = 1; i < 4; i++) CHECK(each.rows()[i]["values"]["latency_ns"].get<std::uint64_t>() > 0);
+  CHECK(each.end()["lost"]["entry_unseen"] == 1);
+}

@@ -70,7 +70,7 @@ std::uint64_t address_of(const std::vector<Number>& numbers) {
 
 // Whether a program of this type, which does nothing, may be loaded and attached to nothing: EINVAL of a kernel that
 // does not know the type comes with the first, of one without the feature with the second.
-bool has_multi(std::uint32_t attach_type) {
+bool has_multi(std::uint32_t attach_type, const char* name = "vfs_read", std::uint32_t pid = 0, int refused = EBADF) {
   constexpr bpf_insn nothing[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
@@ -81,18 +81,18 @@ bool has_multi(std::uint32_t attach_type) {
   link.program = static_cast<std::uint32_t>(kept.get());
   link.attach_type = attach_type;
   if (attach_type != attach_uprobe_multi) {
-    const char* name = "vfs_read";
     std::uint64_t names[] = {reinterpret_cast<std::uint64_t>(name)};
     link.kprobes = {
         .flags = 0, .count = 1, .names = reinterpret_cast<std::uint64_t>(names), .addresses = 0, .cookies = 0};
     return static_cast<bool>(make_link(link));
   }
-  // Refused for its path, which is no file, where the feature is there.
+  // Refused for its path, which is no file, or before for its process, where the feature is there.
   std::uint64_t offset = 0;
   link.uprobes.path = reinterpret_cast<std::uint64_t>("/");
   link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
   link.uprobes.count = 1;
-  return !make_link(link) && errno == EBADF;
+  link.uprobes.pid = pid;
+  return !make_link(link) && errno == refused;
 }
 
 }  // namespace
@@ -104,6 +104,15 @@ bool has_kprobe_multi() {
 
 bool has_kprobe_session() {
   static const bool has = has_multi(attach_kprobe_session);
+  return has;
+}
+
+bool takes_kprobe_session(const std::string& function) { return has_multi(attach_kprobe_session, function.c_str()); }
+
+// Before 46ba0e49b642 (6.10) a process meant its first thread alone, and -1 was looked for among processes, if the file
+// was one; since then it is refused as no number of one.
+bool has_uprobe_multi_of_process() {
+  static const bool has = has_multi(attach_uprobe_multi, nullptr, UINT32_MAX, EINVAL);
   return has;
 }
 

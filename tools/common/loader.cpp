@@ -160,9 +160,10 @@ void put_cookie(bpf_insn* instructions, std::size_t count, std::uint64_t cookie)
 void put_session_call(bpf_insn* instructions, std::size_t count) {
   for (std::size_t i = 0; i < count; i++) {
     bpf_insn& call = instructions[i];
-    if (call.code != (BPF_JMP | BPF_CALL) || call.imm != SESSION_IS_RETURN) continue;
+    if (call.code != (BPF_JMP | BPF_CALL) || (call.imm != SESSION_IS_RETURN && call.imm != SESSION_COOKIE)) continue;
+    const char* name = call.imm == SESSION_COOKIE ? "bpf_session_cookie" : "bpf_session_is_return";
     call.src_reg = BPF_PSEUDO_KFUNC_CALL;
-    call.imm = static_cast<__s32>(KernelTypes::get().find("bpf_session_is_return", BTF_KIND_FUNC));
+    call.imm = static_cast<__s32>(KernelTypes::get().find(name, BTF_KIND_FUNC));
   }
 }
 

@@ -37,7 +37,7 @@ struct Attachment {
   std::string target;         // of hit_raw: a tracepoint's name; empty: it runs once, by itself
   std::uint32_t type_id = 0;  // of hit_fentry and hit_fexit
 
-  // Of hit_kprobe_multi and hit_kprobe_session: functions; of hit_uprobe_multi: places in the file `path`.
+  // Of hit_kprobe_multi and hit_kprobe_session: functions; of hit_uprobe_multi: places in the file `path`, of `pid`.
   std::vector<std::string> functions;
   std::vector<std::uint64_t> offsets, semaphores, cookies;
   bool at_return = false;
@@ -92,7 +92,11 @@ std::string plain_name(std::string_view mangled);
 
 bool has_kprobe_multi();
 bool has_kprobe_session();
+// Whether it takes this function of the kernel.
+bool takes_kprobe_session(const std::string& function);
 bool has_uprobe_multi();
+// Whether that may be of one process: of all of its threads.
+bool has_uprobe_multi_of_process();
 // Whether programs at places of user code may sleep (BPF_F_SLEEPABLE), with the maps that ours have.
 bool has_sleeping_uprobes();
 
@@ -134,7 +138,8 @@ class PlaceFinder {
     std::vector<std::string> names;
     std::uint32_t flags = 0;
     bool at_return = false;
-    std::string no_latency = {};  // why nobody knows how long the call took; empty: it is known
+    std::string no_latency = {};            // why nobody knows how long the call took; empty: it is known
+    std::function<bool()> in_session = {};  // whether the kernel tells beginning and return together; none: it does not
   };
   // Adds a place, or finds it again; its cookie. Whether its call's beginning is to be known is in `wants_entry`.
   std::uint64_t add(Spot spot);
@@ -152,6 +157,7 @@ class PlaceFinder {
   void find_usdt(const Probe& probe);
   void find_kprobe(const Probe& probe, bool at_return);
   static Spot kernel_spot(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);
+  static Attachment of_session(Attachment attachment, std::vector<std::string> functions);
   void add_kprobe(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return);
   void add_kprobes(const Probe& probe, const std::vector<std::string>& functions, bool at_return);
   void find_typed(const Probe& probe, bool at_return);
@@ -166,6 +172,7 @@ class PlaceFinder {
   const ProbeDemand& demand_;
   bool force_;
   bool wants_entry_ = false;                                           // of the last place added
+  bool is_session_ = false;                                            // and the kernel tells it with the return
   std::map<std::string, std::unique_ptr<DwarfFunctions>> described_;   // by file
   std::map<std::pair<const Probe*, std::string>, std::size_t> known_;  // the last place of a name
 };

@@ -236,10 +236,21 @@ PlaceFinder::Spot PlaceFinder::kernel_spot(const Probe& probe, const std::string
   return spot;
 }
 
+// A function's beginning and its return together, by one link.
+Attachment PlaceFinder::of_session(Attachment attachment, std::vector<std::string> functions) {
+  attachment.program = "hit_kprobe_session";
+  attachment.functions = std::move(functions);
+  if (attachment.cookies.empty()) attachment.cookies = {attachment.cookie};
+  attachment.at_return = false;
+  return attachment;
+}
+
 void PlaceFinder::add_kprobe(const Probe& probe, const std::string& function, std::uint64_t offset, bool at_return) {
   Spot spot = kernel_spot(probe, function, offset, at_return);
   Attachment attachment{.program = "hit_probe", .shown = spot.name, .cookie = 0, .probe = &probe};
+  if (at_return) spot.in_session = [&] { return takes_kprobe_session(function); };
   attachment.cookie = add(spot);
+  if (is_session_) return attachments.push_back(of_session(attachment, {function}));
   attachment.event.type = kprobe_type(probe);
   attachment.event.config = at_return ? 1 : 0;
   attachment.event.config2 = offset;
@@ -262,10 +273,13 @@ void PlaceFinder::add_kprobes(const Probe& probe, const std::vector<std::string>
   many.at_return = at_return;
   many.functions = entries.functions = functions;
   for (const std::string& function : functions) {
-    std::uint64_t cookie = add(kernel_spot(probe, function, 0, at_return));
+    Spot spot = kernel_spot(probe, function, 0, at_return);
+    if (at_return) spot.in_session = has_kprobe_session;
+    std::uint64_t cookie = add(spot);
     many.cookies.push_back(cookie);
-    if (wants_entry_) entries.cookies.push_back(entry_cookie(cookie, plans.share(FETCH_ENTRY)));
+    if (wants_entry_ && !is_session_) entries.cookies.push_back(entry_cookie(cookie, plans.share(FETCH_ENTRY)));
   }
+  if (is_session_) many = of_session(many, functions);
   if (!entries.cookies.empty()) attachments.push_back(entries);
   attachments.push_back(many);
 }

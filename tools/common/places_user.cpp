@@ -304,8 +304,9 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
 }
 
 std::vector<Attachment> joined(std::vector<Attachment> alone) {
-  // With a process the kernels before 6.10 ask for its first thread alone (46ba0e49b642).
-  auto joins = [](const Attachment& one) { return one.program == "hit_probe" && !one.pid && !one.offset; };
+  auto joins = [](const Attachment& one) {
+    return one.program == "hit_probe" && !one.offset && (!one.pid || has_uprobe_multi_of_process());
+  };
   if (alone.size() < 2 || !has_uprobe_multi()) return alone;
   std::vector<Attachment> all;
   for (Attachment& one : alone) {
@@ -315,17 +316,20 @@ std::vector<Attachment> joined(std::vector<Attachment> alone) {
     }
     bool at_return = one.event.config & 1;
     auto same = std::find_if(all.begin(), all.end(), [&](const Attachment& many) {
-      return many.program == "hit_uprobe_multi" && many.path == one.path && many.at_return == at_return;
+      return many.program == "hit_uprobe_multi" && many.path == one.path && many.pid == one.pid &&
+             many.at_return == at_return;
     });
     if (same == all.end()) {
       Attachment many{.program = "hit_uprobe_multi", .shown = one.shown, .cookie = 0, .probe = one.probe};
       many.path = one.path;
+      many.pid = one.pid;
       many.one_of_many = one.one_of_many;
       many.at_return = at_return;
       same = all.insert(same, std::move(many));
     }
     same->functions.push_back(one.shown);
     same->offsets.push_back(one.event.config2);
+    same->semaphores.push_back(one.event.config >> 32);
     same->cookies.push_back(one.cookie);
   }
   return all;
@@ -353,6 +357,7 @@ std::optional<UserPlace> PlaceFinder::place_of(const Elf& elf, const ElfSymbol& 
 void PlaceFinder::find_usdt(const Probe& probe) {
   std::vector<Probe> one = {probe};
   UsdtSearch search(one, settings_);
+  std::size_t first = attachments.size();
   search.each([&](const UsdtProbe& found, const Elf& elf, std::optional<std::uint32_t> pid) {
     Spot spot{.probe = probe,
               .name = cat("usdt:", file_name(elf.shown()), ':', found.provider, ':', found.name),
@@ -371,6 +376,7 @@ void PlaceFinder::find_usdt(const Probe& probe) {
     attachment.pid = pid;
     attachments.push_back(attachment);
   });
+  join_user(first);
 }
 
 }  // namespace kit

@@ -71,7 +71,8 @@ std::uint64_t PlaceFinder::add(Spot spot) {
   }
   std::size_t before = plans.count();
   std::uint32_t plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags);
-  if (wants_entry_) {
+  is_session_ = wants_entry_ && spot.in_session && spot.in_session();
+  if (wants_entry_ && !is_session_) {
     // The same plan, with the call that was remembered; nobody else may have the one without.
     if (plans.count() > before) plans.drop_last();
     place.values.clear();
