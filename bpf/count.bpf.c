@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Counts hits of any probe, by place and by the values that are asked for. */
-#define HIT_STACKS
+#define HIT_STACKS_IN_KEYS
 #include "lib/hit.bpf.h"
 #include "lib/swap.bpf.h"
 
@@ -27,6 +27,7 @@ static __noinline int count_hit(struct hit *hit)
 
 static __always_inline void on_hit(struct hit *hit)
 {
+	hit_before_key(hit);
 	count_hit(hit);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Histograms of a value that any probe has. */
-#define HIT_STACKS
+#define HIT_STACKS_IN_KEYS
 #include "lib/values.bpf.h"
 
 #include "hist.h"

@@ -7,6 +7,12 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* Not inlined, so that what it takes of the stack is free again when values are fetched. */
+static __noinline int take_stacks(struct hit *hit, struct fetch_stacks *into)
+{
+	return hit_take(hit, into);
+}
+
 static __always_inline void on_hit(struct hit *hit)
 {
 	struct trace_record *record = stream_reserve(struct trace_record, 0, fetch_tail);
@@ -25,7 +31,7 @@ static __always_inline void on_hit(struct hit *hit)
 	record->fetched.plan = hit->place;
 	if (hit_stacks) {
 		record->fetched.stacks = hit_stacks;
-		hit_take_stacks(hit, (struct fetch_stacks *)tail);
+		take_stacks(hit, (struct fetch_stacks *)tail);
 		tail += sizeof(struct fetch_stacks);
 	}
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, &record->fetched, FETCH_VALUES, tail,

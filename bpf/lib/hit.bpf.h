@@ -8,12 +8,24 @@
 
 #include "fetch.bpf.h"
 #include "span.bpf.h"
-#ifdef HIT_STACKS /* a tool that shows stacks defines it before */
+/* A tool that shows stacks defines one of these before: in records, or in keys. */
+#ifdef HIT_STACKS_IN_KEYS
+#define HIT_STACKS
+#endif
+#ifdef HIT_STACKS
 #include "stacks.bpf.h"
 #endif
 
 /* Read-only knob: whether a plan asks how long calls take. */
 const volatile bool hit_spans;
+
+/*
+ * Read-only knob: whether hits of counted events, as every 100th page fault, are counted before anything is asked. The
+ * kernel holds an event back until its next tick where there are too many (kernel.perf_event_max_sample_rate), and that
+ * shows only in the difference to what the event itself has counted.
+ */
+const volatile bool hit_runs_count;
+__u64 hit_runs;
 
 struct hit_call {
 	__u64 frame; /* where the call's return address is, or its trampoline's frame: no two calls of a task share it */
@@ -143,11 +155,8 @@ static __noinline bool hit_wanted(void *ctx, __u64 cookie, enum hit_frame kind, 
 /* Read-only knob: FETCH_STACKS_ bits; 0: no plan asks for stacks, and nothing is left of what takes them. */
 const volatile __u32 hit_stacks;
 
-/*
- * Takes those stacks that the plan asks for. One that is lost is counted, and is known to be lost. Not inlined, so that
- * what it takes of the stack is free again when values are fetched.
- */
-static __noinline int hit_take_stacks(struct hit *hit, struct fetch_stacks *into)
+/* Takes those stacks that the plan asks for. One that is lost is counted, and is known to be lost. */
+static __always_inline int hit_take(struct hit *hit, struct fetch_stacks *into)
 {
 	__u32 asked = hit->plan->flags & (FETCH_KERNEL_STACK | FETCH_USER_STACK), pid;
 	enum stacks_taken taken;
@@ -171,6 +180,58 @@ static __noinline int hit_take_stacks(struct hit *hit, struct fetch_stacks *into
 		stacks_tell(pid);
 	return 0;
 }
+
+#endif
+
+#ifdef HIT_STACKS_IN_KEYS
+/*
+ * The stacks of hits whose keys are about to be made, by where the hit is in memory, which no two share: walking while
+ * there is a key would take more than the 512 bytes of the stack.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct fetch_stacks);
+} stacks_taken SEC(".maps");
+
+static const struct fetch_stacks no_stacks;
+
+static __noinline int hit_keep_stacks(struct hit *hit)
+{
+	__u64 key = fetch_context_address(hit);
+	struct fetch_stacks *into;
+
+	if (bpf_map_update_elem(&stacks_taken, &key, &no_stacks, BPF_ANY)) {
+		count_lost(stacks_busy);
+		return 0;
+	}
+	into = bpf_map_lookup_elem(&stacks_taken, &key);
+	return into ? hit_take(hit, into) : 0;
+}
+
+/* Puts them into a key. */
+static __always_inline void hit_give_stacks(struct hit *hit, struct fetch_stacks *into)
+{
+	__u64 key = fetch_context_address(hit);
+	struct fetch_stacks *taken = bpf_map_lookup_elem(&stacks_taken, &key);
+
+	if (!taken) {
+		into->of.kernel = into->of.user = stacks_none(KIT_STACK_LOST);
+		return;
+	}
+	*into = *taken;
+	bpf_map_delete_elem(&stacks_taken, &key);
+}
+
+/* To be done before a key is made, and not beneath the function that makes it. */
+#define hit_before_key(hit)                   \
+	do {                                  \
+		if (hit_stacks)               \
+			hit_keep_stacks(hit); \
+	} while (0)
+#else
+#define hit_before_key(hit)
 #endif
 
 /* Fetches what is shown into a key, which is zeroed. The strings take up as much as two have room for. */
@@ -179,15 +240,30 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	char *text = key->text;
 	__u32 used = 0;
 
-#ifdef HIT_STACKS
+#ifdef HIT_STACKS_IN_KEYS
 	if (hit_stacks) {
-		hit_take_stacks(hit, (struct fetch_stacks *)text);
+		hit_give_stacks(hit, (struct fetch_stacks *)text);
 		text += FETCH_KEY_STRING;
 	}
 #endif
 	fetch_show(hit->context, hit->plan, hit->plan_number, hit->latency, (struct fetch_result *)key,
 		   FETCH_KEY_VALUES, text, &used, false);
 	key->place = hit->place;
+}
+
+/* A cookie's plan says whether its event counts; that of a clock does not. */
+static __always_inline __u64 hit_event_cookie(void *ctx)
+{
+	__u64 cookie = fetch_cookie(ctx);
+	__u32 plan_number = cookie >> 32;
+	struct fetch_plan *plan;
+
+	if (!hit_runs_count)
+		return cookie;
+	plan = bpf_map_lookup_elem(&fetch_plans, &plan_number);
+	if (plan && plan->flags & FETCH_COUNTED)
+		__sync_fetch_and_add(&hit_runs, 1);
+	return cookie;
 }
 
 #define HIT_PROGRAM(section, cookie, frame)                   \
@@ -230,7 +306,7 @@ static __always_inline void hit_key(struct hit *hit, struct fetch_key *key)
 	HIT_PROGRAM(kprobe_multi, fetch_cookie(ctx), HIT_STACK_FRAME) \
 	HIT_PROGRAM(uprobe_multi, fetch_cookie(ctx), HIT_STACK_FRAME) \
 	HIT_PROGRAM(tracepoint, fetch_cookie(ctx), HIT_NO_FRAME)      \
-	HIT_PROGRAM(perf_event, fetch_cookie(ctx), HIT_NO_FRAME)      \
+	HIT_PROGRAM(perf_event, hit_event_cookie(ctx), HIT_NO_FRAME)  \
 	HIT_PROGRAM(raw, own_cookie(), HIT_NO_FRAME)                  \
 	HIT_PROGRAM(fentry, own_cookie(), HIT_TRAMPOLINE_FRAME)       \
 	HIT_PROGRAM(fexit, own_cookie(), HIT_TRAMPOLINE_FRAME)        \

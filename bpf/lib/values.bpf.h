@@ -85,6 +85,7 @@ static __always_inline void value_add_equal(struct kit_histogram *histogram, __s
                                                                                                                   \
 	static __always_inline void on_hit(struct hit *hit)                                                       \
 	{                                                                                                         \
+		hit_before_key(hit);                                                                              \
 		add_value(hit);                                                                                   \
 	}
 

@@ -85,6 +85,7 @@ enum fetch_flag {
   FETCH_QUICK = 128, /* the filter's first two steps fetch a number and compare it, and "no" is the answer if not so */
   FETCH_KERNEL_STACK = 256,
   FETCH_USER_STACK = 512,
+  FETCH_COUNTED = 1024, /* of an event that is hit each so many times: runs are counted */
 };
 
 /*

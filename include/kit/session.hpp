@@ -76,6 +76,8 @@ class Session {
   void keep(Link link);
   // Adds runs that the kernel skipped of programs, and hits of links, that the session does not know.
   void count_skips(std::function<Count()> count);
+  // Adds a loss that no program counts, by its name.
+  void count_losses(const std::string& name, std::function<std::uint64_t()> count);
   // Called when the run is over, before what is left is shown: detaches what keep() does not hold.
   void at_end(std::function<void()> what);
   // A text that only the traced machine knows, made by `find`, kept in captures and read from them in a replay.

@@ -272,3 +272,34 @@ TEST_CASE("all USDT probes of a program are counted, and those that ask whether 
   for (const char* name : {"values", "plain", "guarded"})
     CHECK(result.row({{"probe", std::string("usdt:marks:test:") + name}})["count"] == 5);
 }
+
+TEST_CASE("hits that the kernel held back are counted") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string program = live::compile(folder.path(), "faults", R"(
+#include <sys/mman.h>
+int main(void) {
+  for (int round = 0; round < 100; round++) {
+    char *pages = mmap(0, 4096 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return 1;
+    madvise(pages, 4096 * 4096, MADV_NOHUGEPAGE);
+    for (int i = 0; i < 4096; i++) *(volatile char *)(pages + 4096 * i);
+    munmap(pages, 4096 * 4096);
+  }
+  return 0;
+}
+)",
+                                      {"-O1"});
+  if (program.empty()) SKIP_CASE("no compiler here", "gcc");
+  constexpr std::uint64_t made = 100 * 4096;
+  live::Result result = live::trace("count", {"software:page-faults:1", "/comm == \"faults\"/"}, {program});
+  INFO(result.out << result.err);
+  std::uint64_t shown = result.row_lines() ? result.rows()[0]["count"].get<std::uint64_t>() : 0;
+  std::uint64_t held = result.end()["lost"]["throttled"];
+  CHECK(shown + held >= made);
+  // One in a thousand is few enough for any kernel.
+  result = live::trace("count", {"software:page-faults:1000", "/comm == \"faults\"/"}, {program});
+  INFO(result.out << result.err);
+  CHECK(result.end()["lost"]["throttled"] == 0);
+  CHECK(result.rows().at(0)["count"].get<std::uint64_t>() + 2 >= made / 1000);
+}

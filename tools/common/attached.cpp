@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -236,7 +237,19 @@ std::string left_out_text(const LeftOut& left_out) {
   return text;
 }
 
+std::uint64_t Attached::due() const {
+  std::uint64_t sum = due_;
+  for (const Counted& one : counted_) {
+    std::uint64_t count = 0;
+    if (read(one.event, &count, sizeof count) == sizeof count) sum += count / one.period;
+  }
+  return sum;
+}
+
 void Attached::detach() {
+  for (const Counted& one : counted_) ioctl(one.event, PERF_EVENT_IOC_DISABLE, 0);
+  due_ = due();
+  counted_.clear();
   for (const Fd& link : links_) missed_ += missed_hits(link.get());
   links_.clear();
 }
@@ -290,6 +303,10 @@ void Attached::add_event(int program, const Attachment& attachment, int cpu, int
     refuse(attachment, errno);
   }
   if (ioctl(fd.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) refuse(attachment, errno);
+  if (attachment.counted) {
+    counted_.push_back({fd.get(), attachment.event.sample_period});
+    inexact_ += attachment.event.type != PERF_TYPE_SOFTWARE;
+  }
   links_.push_back(std::move(fd));
 }
 

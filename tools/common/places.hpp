@@ -33,6 +33,7 @@ struct Attachment {
   bool offset = false;       // it is within a function: the kernel may refuse the place itself
   bool one_of_many = false;  // of a glob: left out where the kernel refuses it
   bool threads = false;      // of `pid`: all of its threads
+  bool counted = false;      // the event's own count tells how many hits there should be
 
   std::string target;         // of hit_raw: a tracepoint's name; empty: it runs once, by itself
   std::uint32_t type_id = 0;  // of hit_fentry and hit_fexit
@@ -64,6 +65,10 @@ class Attached {
   void detach();
   // Runs of copies of programs that the kernel skipped, and hits that were missed.
   Count skipped() const;
+  // Hits that counted events should have had, by their own counts.
+  std::uint64_t due() const;
+  // How many of them may be on their way, or be counted a little apart from when they were told.
+  std::uint64_t unsure() const { return attached() ? counted_.size() : inexact_; }
 
  private:
   static Fd open_event(const Attachment& attachment, int cpu, int thread);
@@ -73,7 +78,15 @@ class Attached {
   void add_multi(int program, const Attachment& attachment);
   [[noreturn]] static void refuse(const Attachment& attachment, int error);
   std::vector<Fd> programs_, links_;
-  std::uint64_t missed_ = 0;  // by links that are no longer there
+  struct Counted {
+    int event;
+    std::uint64_t period;
+  };
+  bool attached() const { return !links_.empty(); }
+  std::vector<Counted> counted_;
+  std::uint64_t due_ = 0;      // of events that are no longer there
+  std::uint64_t inexact_ = 0;  // counters of the machine's
+  std::uint64_t missed_ = 0;   // by links that are no longer there
   std::set<const bpf_program*> used_;
   bool any_ = false;
   std::vector<std::pair<std::uint64_t, int>> once_;
@@ -128,6 +141,7 @@ class PlaceFinder {
   std::vector<std::pair<std::string, std::uint64_t>> once;  // "begin" and "end", with their cookies
   LeftOut left_out;                                         // of globs
   bool spans = false;
+  bool counts = false;  // there are counted events
 
  private:
   // What is to be known of a place before its plan is made.

@@ -145,10 +145,16 @@ void PlaceFinder::find_event(const Probe& probe) {
     count = *number;
   }
   Spot spot{.probe = probe, .name = cat(probe.kind, ':', probe.target), .function = {}, .resolve = no_names};
+  bool clock = event->type == PERF_TYPE_SOFTWARE &&
+               (event->config == PERF_COUNT_SW_CPU_CLOCK || event->config == PERF_COUNT_SW_TASK_CLOCK);
+  if (!clock) spot.flags = FETCH_COUNTED;
+  counts |= !clock;
   Attachment attachment{.program = "hit_perf_event", .shown = spot.name, .cookie = 0, .probe = &probe};
   attachment.cookie = add(spot);
+  attachment.counted = !clock;
   attachment.event.type = event->type;
   attachment.event.config = event->config;
+  attachment.event.disabled = 1;  // until its program is there
   attachment.event.sample_period = count;
   attachment.cpus = online_cpus();
   attachments.push_back(attachment);

@@ -180,6 +180,7 @@ AttachPlan Probing::prepare(bpf_object* object) {
   finder.plans.size(object, state_->string);
   set_knob(object, "hit_spans", finder.spans);
   set_knob(object, "fetch_apart", state_->apart);
+  set_knob(object, "hit_runs_count", finder.counts);
   if (Stacks* stacks = state_->stacks) {
     std::uint32_t taken = finder.plans.stacks();
     set_knob(object, "hit_stacks",
@@ -220,6 +221,13 @@ void Probing::attach(bpf_object* object) {
       s.attached.add_most(bpf_object__find_program_by_name(object, one.program.c_str()), one, s.finder.left_out);
     tell_left_out();
     session_.count_skips([this] { return state_->attached.skipped(); });
+    if (s.finder.counts) {
+      const auto* runs = static_cast<const volatile std::uint64_t*>(find_global(object, "hit_runs", 8));
+      session_.count_losses("throttled", [&s, runs] {
+        std::uint64_t due = s.attached.due(), seen = *runs + s.attached.unsure();
+        return due > seen ? due - seen : 0;
+      });
+    }
     once("begin");
     session_.at_end([this] {
       state_->attached.detach();

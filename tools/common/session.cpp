@@ -106,6 +106,7 @@ struct Session::State {
   RowMark mark;
   std::vector<std::function<void()>> at_end;
   std::vector<std::function<Count()>> skips;
+  std::map<std::string, std::function<std::uint64_t()>> more_losses;
   std::uint64_t missed = 0;  // by links that are no longer there
   bool full = false;         // --count rows were shown
   bool listing = false;      // rows are kept as their cells
@@ -139,6 +140,7 @@ struct Session::State {
     for (const Link& link : links) skipped = skipped + missed_hits(bpf_link__fd(link.get()));
     for (const auto& each : skips) skipped = skipped + each();
     lost["skipped"] = skipped;
+    for (const auto& [name, count] : more_losses) lost[name] = count();
     return lost;
   }
 
@@ -384,6 +386,9 @@ void Session::State::describe() {
 void Session::say(const std::string& message) const { state_->say(message); }
 void Session::keep(Link link) { state_->links.push_back(std::move(link)); }
 void Session::count_skips(std::function<Count()> count) { state_->skips.push_back(std::move(count)); }
+void Session::count_losses(const std::string& name, std::function<std::uint64_t()> count) {
+  state_->more_losses[name] = std::move(count);
+}
 void Session::at_end(std::function<void()> what) { state_->at_end.push_back(std::move(what)); }
 bool Session::replaying() const { return !state_->settings.replay.empty(); }
 
