@@ -122,12 +122,16 @@ enum stacks_taken {
  */
 __noinline int stacks_put(__u32 place, __s64 bytes)
 {
-	struct stacks_place *at = bpf_map_lookup_elem(&stacks_scratch, &place);
 	struct kit_stack_short *before;
 	struct kit_stack *scratch;
+	struct stacks_place *at;
 	__u32 depth;
 	void *map;
 
+	/* Where no stacks are asked for the maps are not there, and before 6.8 the verifier looks at this all the same. */
+	if (!stacks_of_kernel && !stacks_of_user)
+		return STACKS_LOST;
+	at = bpf_map_lookup_elem(&stacks_scratch, &place);
 	if (!at)
 		return STACKS_LOST;
 	/* A kernel thread's user stack and the kernel stack of one in user mode: EINVAL or nothing; EFAULT: no walk. */

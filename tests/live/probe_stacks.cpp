@@ -104,7 +104,11 @@ TEST_CASE("-K and -U show beneath each row how it was come to; a replay shows th
   for (std::size_t i = 0; i < 3; i++) {
     CHECK(ways_of(rows[i]["values"]["ustack"]) == *ways[i]);
     CHECK(ways_of(rows[i]["stack"]) == *ways[i]);
-    CHECK(is_kernel(rows[i]["stack"][0]));
+    // 5.10 has nothing but its own tracing between a system call and this.
+    for (const Json& frame : rows[i]["stack"]) {
+      if (frame["name"] == "ends_here") break;
+      CHECK(is_kernel(frame));
+    }
   }
   CHECK(result.lost() == 0);
   CHECK(live::run("trace", {"--replay", capture}).rows() == rows);
