@@ -113,6 +113,8 @@ __noinline __u64 fetch_of_task(__u32 what)
 		return bpf_get_smp_processor_id();
 	case FETCH_CGROUP:
 		return bpf_get_current_cgroup_id();
+	case FETCH_COMM:
+		return bpf_get_current_task() + bpf_core_field_offset(struct task_struct, comm);
 	}
 	return bpf_ktime_get_boot_ns();
 }

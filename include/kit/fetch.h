@@ -41,7 +41,8 @@ enum fetch_verb {
   FETCH_SHOW_BYTES_KERNEL,
 };
 
-enum fetch_task { FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_NSECS, FETCH_CGROUP };
+/* FETCH_COMM: where the name is in the kernel's memory. */
+enum fetch_task { FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_NSECS, FETCH_CGROUP, FETCH_COMM };
 /* In which orders of two numbers it is true: a bit for each, so that no branch is asked for. */
 enum fetch_compare {
   FETCH_LESS = 1,

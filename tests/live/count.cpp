@@ -101,6 +101,9 @@ int main(void) {
     // Each CPU counts everybody's faults up to a hundred, and says whose was the last.
     CHECK(rows[0]["count"].get<int>() <= faults / 50);
     CHECK(rows[0]["count"].get<int>() >= 10'000 / 200);
+    auto named = counts({"software:page-faults:1", "comm"}, {"sh", "-c", program + "; :"});
+    CHECK(named.row({{"values", {{"comm", "touches"}}}})["count"].get<int>() >= 10'000);
+    CHECK(named.row({{"values", {{"comm", "sh"}}}})["count"].get<int>() < 10'000);
   }
   live::Result each =
       counts({"software:page-faults:1"}, {"/bin/bash", "-c", "printf -v text %3000000d 1"});  // 700 pages at least
@@ -120,6 +123,7 @@ TEST_CASE("what cannot be a key is refused in one line") {
   refused({probe, "arg0", "arg1", "arg2", "pid", "tid", "uid"}, "▶uid: 5 values are the limit");
   refused({probe, "arg0:str", "arg1:str", "arg2:str"}, "2 strings");
   refused({probe, "arg0:buf(100)"}, "63 bytes");
+  refused({probe, "comm:x"}, "▶comm:x: a word has no other format");
   refused({probe, "arg0:strr"}, "did you mean");
 }
 

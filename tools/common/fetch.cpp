@@ -425,7 +425,7 @@ class PlanBuilder {
     if (shown.expression.kind == Expression::Kind::name)
       if (Fetched stack = named(shown.expression); stack.stack) return show_stack(shown, index, stack.stack);
     Fetched fetched = resolved(shown.expression);
-    if (fetched.comm) refuse_probe(probe_, shown.expression.at, "comm is compared, in filters, and is no value");
+    if (fetched.comm) fetched.steps = {make_step(FETCH_TASK, FETCH_COMM)};
     ShownValue value = how_shown(shown, fetched);
     std::uint32_t bytes = bytes_of(shown, fetched, value);
     if (fetched.counted && bytes) require_size(fetched, bytes);
@@ -494,7 +494,8 @@ class PlanBuilder {
   ShownValue how_shown(const ShownExpression& shown, const Fetched& fetched) const {
     using Kind = Format::Kind;
     ShownValue value{.name = shown.text, .how = own_format(fetched), .bits = fetched.bits, .more = fetched.names};
-    if (fetched.is_constant && shown.format.kind != Kind::automatic && shown.format.kind != Kind::string)
+    if ((fetched.is_constant || fetched.comm) && shown.format.kind != Kind::automatic &&
+        shown.format.kind != Kind::string)
       refuse_probe(probe_, shown.expression.at, "a word has no other format");
     switch (shown.format.kind) {
       case Kind::automatic: break;
@@ -604,7 +605,7 @@ void FetchPlans::fill(bpf_object* object) const {
 std::optional<Fetched> task_value(const Expression& expression) {
   Fetched fetched;
   if (expression.text == "comm") {
-    fetched.comm = true;
+    fetched.comm = fetched.text = fetched.kernel = true;
     return fetched;
   }
   if (expression.text == "elapsed") {

@@ -115,7 +115,8 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "Expressions: arg0 to argN, retval, latency at a return, parameters of kernel functions, and of a program's "
           "where its debug information tells of them, and fields of tracepoints by name, members "
           "(file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
-          "((struct file *)arg0), and pid tid uid gid cpu nsecs elapsed cgroup func probe, and, where a tool shows "
+          "((struct file *)arg0), and pid tid uid gid comm cpu nsecs elapsed cgroup func probe, and, where a tool "
+          "shows "
           "them, "
           "kstack and ustack. Formats: :d :u :x numbers, "
           ":s :str a string, :buf(N) bytes, :ip an address, :sym what code is there, :flags names of bits (open(2)'s "
@@ -126,7 +127,7 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "Returns of a program's function are probed where its instructions return, which harms no program; where "
           "that cannot be told, as a uretprobe, which is refused for programs that may unwind.")
       .details(
-          "A filter compares expressions, or comm, with numbers, times (5ms) and \"strings\", which may be globs, "
+          "A filter compares expressions with numbers, times (5ms) and \"strings\", which may be globs, "
           "joined by && || ! and parentheses; the kernel decides it before anything is recorded. Limits: 64 probes, 12 "
           "values a probe, 32 steps of a filter and 48 of the values, 1023 bytes of a value.");
 }
