@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -91,6 +92,9 @@ class Unwinder::Worker {
       : processes_(fcntl(bpf_object__find_map_fd_by_name(object, "unwind_processes"), F_DUPFD_CLOEXEC, 0)),
         pools_(object, memory),
         modules_(pools_, [this] { forget_ended(); }) {
+    // Making a table takes tens of MiB for a moment, after which glibc would keep as much for the next. Once this is
+    // said it does not.
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
     // Signals are the loop's.
     sigset_t all, before;
     sigfillset(&all);
