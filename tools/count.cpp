@@ -37,7 +37,7 @@ void declare(kit::Options& options, Knobs& knobs) {
       .example("count tracepoint:raw_syscalls:sys_enter -i 1", "system calls each second")
       .example("count profile:hz:99 tid -d 10", "which threads run")
       .example("count uprobe:libc:strlen arg0:str --top 10", "which strings are measured most")
-      .example("count software:page-faults:100 pid", "every 100th page fault, by process")
+      .example("count software:page-faults:100 comm", "every 100th page fault, by name of the process")
       .example("count tracepoint:block:block_rq_issue kstack --top 5",
                "by which ways in the kernel I/O is started most")
       .example("count 'kprobe:vfs_*' -d 1", "which functions of the kernel's are called");

@@ -368,7 +368,7 @@ TEST_CASE("what is wrong is marked, with the nearest right name, and nothing is 
   live::refused("trace", {at_steps(), "/(u32)arg0 >= 0/"}, "cast it: (int)");
   live::refused("trace", {at_steps(), "/pid == \"x\"/"}, "a number is compared with a number");
   live::refused("trace", {at_steps(), "(u32)arg0:str"}, "a number is no address");
-  live::refused("trace", {at_steps(), "comm"}, "▶comm: comm is compared, in filters");
+  live::refused("trace", {at_steps(), "comm:x"}, "▶comm:x: a word has no other format");
   live::refused("trace", {}, "name a probe");
   if (test::lacks("root").empty()) {
     live::refused("trace", {"tracepoint:sched:sched_swich"}, "did you mean sched:sched_switch?");
