@@ -153,7 +153,7 @@ void Stacks::make_room(bpf_object* object) const {
   if (!most_) return;
   bpf_object__for_each_map(map, object) {
     std::string_view name = bpf_map__name(map);
-    if (!name.ends_with("_first") && !name.ends_with("_second")) continue;
+    if ((!name.ends_with("_first") && !name.ends_with("_second")) || name.starts_with("unwind_")) continue;
     bool of_stacks = name.starts_with("stacks_");
     ask_for_room(map, of_stacks ? most_.value : std::max(most_.value, bpf_map__max_entries(map)));
   }
