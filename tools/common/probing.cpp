@@ -116,12 +116,8 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "where its debug information tells of them, and fields of tracepoints by name, members "
           "(file->f_path.dentry->d_name.name; . and -> alike), elements ([2]), casts "
           "((struct file *)arg0), and pid tid uid gid comm cpu nsecs elapsed cgroup func probe, and, where a tool "
-          "shows "
-          "them, "
-          "kstack and ustack. Formats: :d :u :x numbers, "
-          ":s :str a string, :buf(N) bytes, :ip an address, :sym what code is there, :flags names of bits (open(2)'s "
-          "where no others are "
-          "known).")
+          "shows them, kstack and ustack. Formats: :d :u :x numbers, :s :str a string, :buf(N) bytes, :ip an address, "
+          ":sym what code is there, :flags names of bits (open(2)'s where no others are known).")
       .details(
           "An OFFSET or ADDRESS in a program is refused inside an instruction, as far as the function's size is known. "
           "Returns of a program's function are probed where its instructions return, which harms no program; where "
