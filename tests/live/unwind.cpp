@@ -221,6 +221,29 @@ TEST_CASE("the same with libraries, in programs that lie anywhere or not", "[any
   walk(dynamic_ones);
 }
 
+TEST_CASE("a program without symbols shows the first function too that it runs", "[any-kernel]") {
+  NEEDS("root");
+  if (!std::filesystem::exists(live::loader)) SKIP_CASE("no dynamic loader here", "the C library");
+  if (test::run({"objcopy", "--version"}).status != 0) SKIP_CASE("there is no objcopy", "binutils");
+  live::File program("bare");
+  std::string whole = test::trigger_path("unwound_pie");
+  REQUIRE(test::run({"objcopy", "--strip-all", whole, program.path()}).status == 0);
+  std::string libraries = "LD_LIBRARY_PATH=" + std::filesystem::path(whole).parent_path().string();
+  live::Result result = live::trace("profile", {"-F", "499", "-U"}, {"env", libraries, program.path(), "600", "300"});
+  INFO(result.err);
+  double all = 0, to_first = 0;
+  for (const Json& row : result.rows()) {
+    Words names = names_of(row);
+    auto starts = std::find(names.begin(), names.end(), "__libc_start_main");
+    if (row["comm"] != "bare" || starts == names.end()) continue;
+    all += row["count"].get<double>();
+    if (names.end() - starts == 2 && row["stack"].back()["module"] == program.path())
+      to_first += row["count"].get<double>();
+  }
+  CHECK(all > 100);
+  CHECK(to_first >= 0.99 * all);
+}
+
 TEST_CASE("frame pointers alone do not lead through such a program, and the module to blame is told", "[any-kernel]") {
   NEEDS("root");
   live::Result result =

@@ -378,12 +378,14 @@ void Stacks::append(Stack& stack, std::uint32_t pid, const kit_stack_id& id) con
     return;
   }
   bool first = false;
-  const std::vector<std::uint64_t>& addresses = found->second.frames;
+  const auto& [addresses, end, used] = found->second;
   for (std::size_t i = 0; i < addresses.size(); i++) {
     std::uint64_t address = addresses[i] - (i > 0);
     auto frames = names_.find({address, pid});
     bool named = frames != names_.end() && !frames->second.empty();
-    if (first && !(named && is_beginning(frames->second.back().name))) return;
+    // A walk that knew its end went no further: what comes then is a first function without a name.
+    bool beyond = first && end != KIT_UNWIND_COMPLETE;
+    if (beyond && !(named && is_beginning(frames->second.back().name))) return;
     first = first || (named && is_first(frames->second.back().name));
     if (named)
       stack.insert(stack.end(), frames->second.begin(), frames->second.end());
