@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Whole user stacks of programs without frame pointers: every way of calling to its end, and exceptions in flight,
 // with known shares.
+#include <elf.h>
+
 #include <regex>
 #include <span>
 
@@ -120,13 +122,47 @@ bool thrown_is_possible(const std::string&, const Words& names) {
 }
 
 // Before the unwinder leaves its last frame for a handler it writes that frame's registers, the return address among
-// them, over its own: for a few instructions its tables lead elsewhere, whoever walks by them, gdb too.
-bool leaves_for_handler(const Words& names) {
-  return std::any_of(names.begin(), names.begin() + std::min<std::ptrdiff_t>(2, names.end() - names.begin()),
-                     [](const std::string& name) {
-                       return name == "_Unwind_RaiseException" || name == "_Unwind_Resume" ||
-                              name == "_Unwind_Resume_or_Rethrow";
-                     });
+// them, over its own: until it has jumped its tables lead elsewhere, whoever walks by them, gdb too. The jump sets the
+// stack pointer by a register as nothing else does; the call of what writes comes just before it or, in some functions
+// of arm64's, among what lies just behind it.
+#ifdef __aarch64__
+constexpr std::string_view leap("\xff\x63\x24\x8b\xc0\x03\x5f\xd6", 8);  // add sp, sp, x4; ret
+constexpr std::uint64_t since_written = 0x49, until_left = 0x63;
+#else
+constexpr std::string_view leap("\x48\x89\xcc\x59\xff\xe1", 6);  // mov %rcx,%rsp; pop %rcx; jmp *%rcx
+constexpr std::uint64_t since_written = 0x80, until_left = leap.size() - 1;
+#endif
+
+// The addresses of a file's leaps, in its own terms.
+std::set<std::uint64_t> leaps_of(const std::string& path) {
+  std::set<std::uint64_t> places;
+  std::string text = test::read_file(path);
+  Elf64_Ehdr head{};
+  if (text.size() < sizeof head) return places;
+  std::memcpy(&head, text.data(), sizeof head);
+  for (std::size_t at = text.find(leap); at != text.npos; at = text.find(leap, at + 1)) {
+    for (int i = 0; i < head.e_phnum; i++) {
+      Elf64_Phdr part{};
+      std::memcpy(&part, text.data() + head.e_phoff + i * sizeof part, sizeof part);
+      if (part.p_type == PT_LOAD && (part.p_flags & PF_X) && at - part.p_offset < part.p_filesz)
+        places.insert(at - part.p_offset + part.p_vaddr);
+    }
+  }
+  return places;
+}
+
+bool leaves_for_handler(const Json& stack) {
+  static std::map<std::string, std::set<std::uint64_t>> known;
+  for (std::size_t i = 0; i < 2 && i < stack.size(); i++) {
+    std::string module = stack[i]["module"].is_string() ? stack[i]["module"].get<std::string>() : "";
+    if (!module.starts_with('/')) continue;
+    auto [found, fresh] = known.try_emplace(module);
+    if (fresh) found->second = leaps_of(module);
+    std::uint64_t place = std::stoull(stack[i]["module_offset"].get<std::string>(), nullptr, 16);
+    auto next = found->second.lower_bound(place - std::min(place, until_left));
+    if (next != found->second.end() && place + since_written >= *next) return true;
+  }
+  return false;
 }
 
 // --- Any -------------------------------------------------------------------------------------------------------------
@@ -157,7 +193,7 @@ Seen look(const std::vector<Json>& rows, const Subject& subject) {
     seen.complete += whole ? count : 0;
     seen.by_end[end] += count;
     bool wrong = whole && !subject.is_possible(end, names);
-    (leaves_for_handler(names) ? seen.leaving : seen.wrong) += wrong ? count : 0;
+    if (wrong) (leaves_for_handler(row["stack"]) ? seen.leaving : seen.wrong) += count;
     if (whole && !wrong) continue;
     seen.example.clear();
     for (const std::string& name : names) seen.example += name + " ";
