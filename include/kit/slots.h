@@ -10,34 +10,19 @@
 /* Every 64-bit value has a slot: 0..7 one each, then eight for each power from 2^3 to 2^63. */
 #define KIT_SLOTS ((64 - KIT_SLOT_BITS + 1) * KIT_SLOTS_PER_POWER)
 
-/* The position of the highest bit set; 0 for 0. BPF has no instruction for it, so it is found by halves. */
+/*
+ * The position of the highest bit set; 0 for 0. BPF has no instruction for it: all bits below are set and counted,
+ * without a branch, since the verifier would follow each way through such, and each value takes another.
+ */
 KIT_INLINE unsigned int kit_log2(unsigned long long value)
 {
-	unsigned int power = 0;
-
-	if (value >> 32) {
-		value >>= 32;
-		power += 32;
-	}
-	if (value >> 16) {
-		value >>= 16;
-		power += 16;
-	}
-	if (value >> 8) {
-		value >>= 8;
-		power += 8;
-	}
-	if (value >> 4) {
-		value >>= 4;
-		power += 4;
-	}
-	if (value >> 2) {
-		value >>= 2;
-		power += 2;
-	}
-	if (value >> 1)
-		power += 1;
-	return power;
+	value |= value >> 1;
+	value |= value >> 2;
+	value |= value >> 4;
+	value |= value >> 8;
+	value |= value >> 16;
+	value |= value >> 32;
+	return (unsigned int)__builtin_popcountll(value >> 1);
 }
 
 /* The slot of a value: always below KIT_SLOTS. */
