@@ -19,6 +19,8 @@
  */
 const volatile __u32 fetch_string_size, fetch_room, fetch_tail;
 const volatile bool fetch_apart;
+/* And whether a plan has a filter, and one that compares strings: without them nothing is left of the walk. */
+const volatile bool fetch_filters, fetch_matches;
 /* Whether programs that may sleep do, to let the kernel bring in a page that the process has not touched yet. */
 const volatile bool fetch_sleeps;
 
@@ -130,7 +132,7 @@ __noinline int fetch_match(__u64 address, __u32 glob_number, __u32 where)
 	__u64 state, stars;
 	long size = 0;
 
-	if (!glob)
+	if (!fetch_matches || !glob)
 		return 0;
 	if (where == FETCH_MATCH_USER || (where == FETCH_MATCH_KERNEL && !fetch_is_kernel(address)))
 		size = bpf_probe_read_user_str(text, sizeof(text), (void *)address);
@@ -231,6 +233,8 @@ __noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency
 	__u32 truth = number & 1;
 	__u64 value = latency;
 
+	if (!fetch_filters)
+		return 1;
 	if (!plan)
 		return 0;
 #pragma clang loop unroll(disable)
@@ -276,7 +280,7 @@ __noinline int fetch_walk_filter(__u64 context, __u32 plan_number, __u64 latency
 
 static __always_inline bool fetch_wanted(__u64 context, __u32 plan_number, __u64 latency)
 {
-	return fetch_walk_filter(context, plan_number, latency, 0);
+	return !fetch_filters || fetch_walk_filter(context, plan_number, latency, 0);
 }
 
 /* The value whose steps begin at `first`, for the step that shows it. */

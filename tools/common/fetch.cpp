@@ -593,6 +593,9 @@ void FetchPlans::size(bpf_object* object, std::uint32_t string_size) const {
                 room = strings_ ? std::bit_ceil(strings_ * size) : 0;
   set_knob(object, "fetch_string_size", size);
   set_knob(object, "fetch_room", room);
+  set_knob(object, "fetch_filters",
+           std::any_of(plans_.begin(), plans_.end(), [](const auto& plan) { return plan.filter[0].op != FETCH_END; }));
+  set_knob(object, "fetch_matches", !globs_.empty());
   std::uint32_t of_stacks = stacks() ? sizeof(fetch_stacks) : 0;
   set_knob(object, "fetch_tail", of_stacks + (strings_ ? room + size : 0));
 }
