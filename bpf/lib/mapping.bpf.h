@@ -42,35 +42,45 @@ static __always_inline struct vm_area_struct *mapping_in_rb(struct mm_struct___r
 /*
  * A node's pivots are the last addresses of its slots, but for the last one's, which may be 0: its parent tells. A
  * pointer to a node bears its type in bits 3 to 6 (lib/maple_tree.c, mte_node_type()); nodes are aligned to 256 bytes.
+ * What is in the slot of an address; a function of numbers, so that the verifier follows it once.
  */
-static __always_inline struct vm_area_struct *mapping_in_maple(struct mm_struct *mm, __u64 address)
+__noinline __u64 mapping_in_node(__u64 tagged, __u64 address)
 {
-	__u64 slot = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root), pivot, node;
+	__u64 node = tagged & ~0xffull, type = tagged >> 3 & 0xf, pivot, slot = 0;
 	struct maple_range_64 *range = NULL;
 	struct maple_arange_64 *arange = NULL;
-	__u32 type, pivots, pivot_at, slots_at, index;
+	__u32 pivots, pivot_at, slots_at, index;
+
+	/* Before, the verifier looks at this all the same, and at what would be read of types that are not there. */
+	if (!bpf_core_type_exists(struct maple_range_64))
+		return 0;
+	pivots = bpf_core_field_size(range->pivot) / sizeof(pivot);
+	pivot_at = bpf_core_field_offset(range->pivot);
+	slots_at = bpf_core_field_offset(range->slot);
+	if (type == bpf_core_enum_value(enum maple_type, maple_arange_64)) {
+		pivots = bpf_core_field_size(arange->pivot) / sizeof(pivot);
+		pivot_at = bpf_core_field_offset(arange->pivot);
+		slots_at = bpf_core_field_offset(arange->slot);
+	}
+#pragma clang loop unroll(disable)
+	for (index = 0; index < MAPPING_SLOTS && index < pivots; index++) {
+		pivot = 0;
+		bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)(node + pivot_at + index * sizeof(pivot)));
+		if (address <= pivot || (!pivot && index))
+			break;
+	}
+	bpf_probe_read_kernel(&slot, sizeof(slot), (void *)(node + slots_at + index * sizeof(slot)));
+	return slot;
+}
+
+static __always_inline struct vm_area_struct *mapping_in_maple(struct mm_struct *mm, __u64 address)
+{
+	__u64 slot = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root), type;
 
 #pragma clang loop unroll(disable)
 	for (int depth = 0; depth < MAPPING_DEPTH_MAPLE && slot; depth++) {
-		node = slot & ~0xffull;
 		type = slot >> 3 & 0xf;
-		pivots = bpf_core_field_size(range->pivot) / sizeof(pivot);
-		pivot_at = bpf_core_field_offset(range->pivot);
-		slots_at = bpf_core_field_offset(range->slot);
-		if (type == bpf_core_enum_value(enum maple_type, maple_arange_64)) {
-			pivots = bpf_core_field_size(arange->pivot) / sizeof(pivot);
-			pivot_at = bpf_core_field_offset(arange->pivot);
-			slots_at = bpf_core_field_offset(arange->slot);
-		}
-#pragma clang loop unroll(disable)
-		for (index = 0; index < MAPPING_SLOTS && index < pivots; index++) {
-			pivot = 0;
-			bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)(node + pivot_at + index * sizeof(pivot)));
-			if (address <= pivot || (!pivot && index))
-				break;
-		}
-		slot = 0;
-		bpf_probe_read_kernel(&slot, sizeof(slot), (void *)(node + slots_at + index * sizeof(slot)));
+		slot = mapping_in_node(slot, address);
 		if (type == bpf_core_enum_value(enum maple_type, maple_leaf_64))
 			return (void *)slot;
 	}
