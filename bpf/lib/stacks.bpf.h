@@ -140,10 +140,10 @@ __noinline int stacks_put(__u32 place, __s64 bytes)
 		return STACKS_KNOWN;
 	}
 	scratch = &at->stack;
-	depth = (__u64)bytes / 8;
-	if (depth > KIT_STACK_DEPTH)
-		depth = KIT_STACK_DEPTH;
-	at->id = stacks_hash(scratch, depth);
+	scratch->depth = (__u64)bytes / 8;
+	/* By way of memory, or the verifier would follow what comes behind the loop for each depth. */
+	at->id = stacks_hash(scratch, scratch->depth);
+	depth = scratch->depth;
 	map = depth <= KIT_STACK_SHORT ? swapped_map(&stacks_short) : swapped_map(&stacks);
 	if (!map)
 		goto lost;
@@ -154,7 +154,6 @@ __noinline int stacks_put(__u32 place, __s64 bytes)
 			before->end = scratch->end;
 		return STACKS_KNOWN;
 	}
-	scratch->depth = depth;
 	/* Another CPU may have put the same one in meanwhile. */
 	if (bpf_map_update_elem(map, &at->id, scratch, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &at->id))
 		goto lost;

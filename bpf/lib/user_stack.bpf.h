@@ -138,7 +138,7 @@ __noinline int unwind_find_range(__u32 place, __u64 address)
 	struct stacks_place *at;
 	struct kit_unwind_process *process;
 	struct kit_unwind_range *range;
-	__u32 found;
+	__u32 found, none;
 
 	if (!unwind_tables)
 		return 0;
@@ -148,14 +148,15 @@ __noinline int unwind_find_range(__u32 place, __u64 address)
 	process = bpf_map_lookup_elem(&unwind_processes, &at->walk.tgid);
 	if (!process)
 		return 0;
-	found = at->walk.none;
+	none = at->walk.none;
+	found = none & 255;
 #pragma clang loop unroll(disable)
 	for (__u32 step = 128; step; step >>= 1) {
 		__u32 next = found + step;
 
 		barrier_var(next);
 		if (next < KIT_UNWIND_RANGES && process->ranges[next].start <= address)
-			found = next;
+			found = (next ^ none) & 255;
 	}
 	if (found >= KIT_UNWIND_RANGES)
 		return 0;
@@ -619,7 +620,7 @@ static __always_inline bool unwind_keep(struct stacks_place *at)
 	if (depth >= KIT_STACK_DEPTH)
 		return false;
 	/* The reader takes all but the first for return addresses. */
-	at->stack.frames[depth] = walk->pc + (walk->exact && depth);
+	at->stack.frames[depth] = walk->pc + (walk->exact & !walk->innermost);
 	walk->depth = depth + 1;
 	return true;
 }
@@ -628,7 +629,8 @@ static __always_inline bool unwind_keep(struct stacks_place *at)
 
 /*
  * The same as unwind_step() for a frame whose row was met before, as most were, and is of a common kind: nothing is
- * called, since calls are most of what a step costs. Else UNWIND_SLOWLY, and nothing is changed.
+ * called, since calls are most of what a step costs. Else UNWIND_SLOWLY, and nothing is changed. Where numbers can be
+ * reckoned without a branch they are: the verifier would follow the rest, and the turns that come after, for each way.
  */
 static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 {
@@ -642,15 +644,15 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	if (warm->address != address || warm->version != walk->version)
 		return UNWIND_SLOWLY;
 	rule = warm->rule;
+	if (kit_unwind_kind(rule) == KIT_UNWIND_OUTERMOST)
+		return unwind_keep(at) ? KIT_UNWIND_COMPLETE : UNWIND_SLOWLY;
 	saved = unwind_saved(rule);
 	link = unwind_link(rule);
-	low = saved > link ? saved : link;
+	low = saved | link; /* at least as much as either */
 	if (kit_unwind_kind(rule) == KIT_UNWIND_STACK)
 		cfa = walk->sp;
-	else if (kit_unwind_kind(rule) == KIT_UNWIND_FRAME && !walk->frame_unknown)
+	else if (!walk->frame_unknown)
 		cfa = walk->frame;
-	else if (kit_unwind_kind(rule) == KIT_UNWIND_OUTERMOST)
-		goto outermost;
 	else
 		return UNWIND_SLOWLY;
 	cfa += unwind_offset(rule);
@@ -675,8 +677,6 @@ static __always_inline int unwind_quickly(struct stacks_place *at, __u32 place)
 	walk->sp = cfa;
 	walk->pc = caller;
 	return caller ? 0 : KIT_UNWIND_COMPLETE;
-outermost:
-	return unwind_keep(at) ? KIT_UNWIND_COMPLETE : UNWIND_SLOWLY;
 }
 
 /* Keeps the frame and goes to its caller's: how the walk ended, or 0. */
