@@ -23,6 +23,8 @@
 
 namespace kit {
 
+class CodeMappings;
+
 class Stacks {
  public:
   // One row's: of the process whose user stack it is.
@@ -36,6 +38,7 @@ class Stacks {
   enum class Letters { only, beneath, none };
 
   explicit Stacks(Options& options, Letters letters = Letters::only);
+  ~Stacks();
   // Whether -K and -U were given.
   bool kernel_beneath() const { return letters_ == Letters::beneath && only_kernel_; }
   bool user_beneath() const { return letters_ == Letters::beneath && only_user_; }
@@ -75,6 +78,7 @@ class Stacks {
   void leave_all_out(bpf_object* object) const;
   void make_room(bpf_object* object) const;
   void say_room(const Session& session, bpf_object* object) const;
+  void follow_mappings(Session& session, bpf_object* object);
   void read_stacks(Report& report);
   void find_one(Session& session, const kit_stack_id& id);
   std::string read_one(const kit_stack_id& id) const;
@@ -92,6 +96,7 @@ class Stacks {
   Letters letters_;
   bool only_kernel_ = false, only_user_ = false;
   std::optional<std::pair<bool, bool>> asked_;  // the kernel's, user stacks
+  bool user_ = false;                           // user stacks are taken
   bpf_object* object_ = nullptr;
   std::uint64_t found_since_ = 0;  // ns since boot
   Number most_{.value = 0, .most = 1 << 24};
@@ -101,6 +106,8 @@ class Stacks {
   std::unique_ptr<blazesym::Symbolizer> symbolizer_;
   Unwinder unwinder_;
   std::optional<Ring> news_;
+  std::unique_ptr<CodeMappings> mappings_;
+  unsigned told_ = 0;  // of processes that mapped code, in this second
   // Without the room that they leave. Those of earlier reports, too, which a count may name: a thread sleeps through
   // several. When they are more than twice as many as one report has room for, the longest unused go.
   struct Known {

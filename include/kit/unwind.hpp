@@ -2,9 +2,10 @@
 // Whole user stacks from programs without frame pointers: gives the walker in the kernel (bpf/lib/user_stack.bpf.h) its
 // tables and each process's executable memory, in the background.
 //
-// A process is read when a program tells that it is there, and again when it seems to have changed. Each file that it
-// has mapped becomes a table once, for all processes that map the same build of it; until then its stacks are walked by
-// the kernel. Tables lie in pools of the kernel's memory and are kept as long as the run.
+// A process is read when it maps what it runs, of which perf events tell, or a program tells that it is there, and
+// again when it seems to have changed. Each file that it has mapped becomes a table once, for all processes that map
+// the same build of it; until then its stacks are walked by the kernel. Tables lie in pools of the kernel's memory and
+// are kept as long as the run.
 #pragma once
 
 #include <cstdint>

@@ -257,6 +257,27 @@ TEST_CASE("the same with libraries, in programs that lie anywhere or not", "[any
   walk(dynamic_ones);
 }
 
+TEST_CASE("a process that is met once in its life is known before", "[any-kernel]") {
+  NEEDS("root");
+  // Each sleeps for 20 ms and then makes the call.
+  constexpr int processes = 40;
+  std::string one = test::trigger_path("calls") + " nanosleep 1 getppid 1; ";
+  std::string loop = "i=0; while [ $i -lt " + std::to_string(processes) + " ]; do " + one + "i=$((i+1)); done";
+  for (const Words& of : {Words{}, Words{"--comm", "ca*"}}) {
+    Words arguments = of + Words{"-U", "tracepoint:syscalls:sys_enter_getppid"};
+    live::Result result = live::trace("stackcount", arguments, {"sh", "-c", loop});
+    int all = 0, whole = 0;
+    for (const Json& row : result.rows({{"comm", "calls"}})) {
+      Words names = names_of(row);
+      all += row["count"].get<int>();
+      if (goes(names, {"main", "_start"})) whole += row["count"].get<int>();
+    }
+    CHECK(all == processes);
+    CHECK(whole >= processes - 1);
+    CHECK(result.lost() == 0);
+  }
+}
+
 TEST_CASE("a program without symbols shows the first function too that it runs", "[any-kernel]") {
   NEEDS("root");
   if (!std::filesystem::exists(live::loader)) SKIP_CASE("no dynamic loader here", "the C library");

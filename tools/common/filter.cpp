@@ -147,6 +147,12 @@ std::map<std::uint32_t, std::uint32_t> process_parents() {
   return all;
 }
 
+std::uint32_t pid_namespace() {
+  struct stat pidns {};
+  bool ours = stat("/proc/self/ns/pid", &pidns) == 0 && pidns.st_ino != initial_pidns;
+  return ours ? static_cast<std::uint32_t>(pidns.st_ino) : 0;
+}
+
 bool GlobMachine::matches(std::string_view text) const {
   std::uint64_t state = starts;
   for (char c : text) {
@@ -184,9 +190,7 @@ void check_filters(const Settings& settings) {
 void set_filters(bpf_object* object, const Settings& settings) {
   if (!find_global(object, "filter_self", 4)) return;
   set_knob(object, "filter_self", static_cast<std::uint32_t>(getpid()));
-  struct stat pidns {};
-  if (stat("/proc/self/ns/pid", &pidns) == 0 && pidns.st_ino != initial_pidns)
-    set_knob(object, "filter_pidns", static_cast<std::uint32_t>(pidns.st_ino));
+  if (std::uint32_t inode = pid_namespace()) set_knob(object, "filter_pidns", inode);
   set_knob(object, "filter_by_pid", !settings.pids.empty());
   set_knob(object, "filter_by_tid", !settings.tids.empty());
   set_knob(object, "filter_by_user", !settings.users.empty());
@@ -211,6 +215,16 @@ void fill_filters(bpf_object* object, const Settings& settings, std::uint32_t co
   for (std::uint32_t user : settings.users) put(object, "filter_users", user, 1);
   if (settings.tree) seed_tree(object, *settings.tree);
   if (command) put(object, "filter_tree", command, tree_waits);
+}
+
+bool may_be_wanted(bpf_object* object, const Settings& settings, std::uint32_t pid) {
+  if (pid == static_cast<std::uint32_t>(getpid())) return false;
+  std::uint8_t state = 0;
+  bpf_map* tree = bpf_object__find_map_by_name(object, "filter_tree");
+  if (follows_tree(settings) &&
+      (!tree || bpf_map_lookup_elem(bpf_map__fd(tree), &pid, &state) != 0 || state != tree_in))
+    return false;
+  return settings.comm.empty() || compile_globs(settings.comm).matches(read_line(cat("/proc/", pid, "/comm")));
 }
 
 std::string filters_json(const Settings& settings) {

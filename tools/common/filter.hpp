@@ -29,6 +29,9 @@ GlobMachine compile_glob(std::string_view glob);
 // Every process with its parent, by PID.
 std::map<std::uint32_t, std::uint32_t> process_parents();
 
+// Of the PID namespace that we are in, its inode; 0 of the initial one.
+std::uint32_t pid_namespace();
+
 // The id of a cgroup, by its path or what follows the usual mount; 1 is the root, which everybody is in. Throws Failure
 // (usage).
 std::uint64_t cgroup_id(const std::string& given);
@@ -41,6 +44,8 @@ void set_filters(bpf_object* object, const Settings& settings);
 void fill_filters(bpf_object* object, const Settings& settings, std::uint32_t command);
 // Whether the tree's programs are needed.
 bool follows_tree(const Settings& settings);
+// Whether a process may be asked for, by its PID as seen from here: by its name and ancestors alone.
+bool may_be_wanted(bpf_object* object, const Settings& settings, std::uint32_t pid);
 // The filters in force, as a JSON object.
 std::string filters_json(const Settings& settings);
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "code_mappings.hpp"
+#include "filter.hpp"
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
@@ -125,6 +127,8 @@ void Stacks::declare_letters(Options& options) {
       .flag('U', "user-stacks", only_user_, only ? "only user stacks" : "the user stack beneath each row");
 }
 
+Stacks::~Stacks() = default;
+
 Stacks::Stacks(Options& options, Letters letters) : letters_(letters), unwinder_(options) {
   declare_letters(options);
   options
@@ -184,6 +188,7 @@ void Stacks::prepare(bpf_object* object) {
   auto [kernel, user] = asked_.value_or(std::pair(both || only_kernel_, both || only_user_));
   set_knob(object, "stacks_of_kernel", kernel);
   set_knob(object, "stacks_of_user", user);
+  user_ = user;
   object_ = object;
   if (!kernel && !user) {
     set_knob(object, "unwind_tables", false);
@@ -208,6 +213,7 @@ void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && std::exchange(files.rlim_cur, files.rlim_max) != files.rlim_max)
     setrlimit(RLIMIT_NOFILE, &files);
+  if (user_) follow_mappings(session, object);
   cgroups |= !session.settings().record.empty();
   session.watch(bpf_map__fd(ring), [this, cgroups, &session] {
     news_->drain([&](std::string_view record) {
@@ -218,6 +224,31 @@ void Stacks::follow(Session& session, bpf_object* object, bool cgroups) {
       symbolizer_->see(news.pid);
       if (cgroups) session.name("cgroup", news.pid, [&] { return cgroup_of(news.pid); });
     });
+  });
+}
+
+// A process is looked at as soon as it maps what it runs, not only where a sample finds it, since many live for one
+// sample and are gone before that is told. Nobody asks for most of them where all are wanted: there only some are.
+void Stacks::follow_mappings(Session& session, bpf_object* object) {
+  const Settings& settings = session.settings();
+  // By other filters it cannot be told who is wanted; and a namespace has other numbers than the kernel.
+  bool others = !settings.pids.empty() || !settings.tids.empty() || !settings.users.empty() || !settings.cgroup.empty();
+  if (others || pid_namespace()) return;
+  bool all = settings.comm.empty() && !follows_tree(settings);
+  mappings_ = std::make_unique<CodeMappings>();
+  for (int event : mappings_->descriptors())
+    session.watch(event, [this, object, all, &settings] {
+      constexpr unsigned most = 200;  // in a second: some 50 ms of one processor
+      mappings_->drain([&](std::uint32_t pid) {
+        if ((all && told_ >= most) || !may_be_wanted(object, settings, pid)) return;
+        told_++;
+        unwinder_.see(pid, pid);
+        symbolizer_->see(pid);
+      });
+    });
+  session.every_second([this] {
+    mappings_->go_on();
+    told_ = 0;
   });
 }
 

@@ -90,6 +90,7 @@ class Unwinder::Worker {
  public:
   Worker(bpf_object* object, std::size_t memory)
       : processes_(fcntl(bpf_object__find_map_fd_by_name(object, "unwind_processes"), F_DUPFD_CLOEXEC, 0)),
+        room_(bpf_map__max_entries(bpf_object__find_map_by_name(object, "unwind_processes"))),
         pools_(object, memory),
         modules_(pools_, [this] { forget_ended(); }) {
     // Making a table takes tens of MiB for a moment, after which glibc would keep as much for the next. Once this is
@@ -205,6 +206,7 @@ class Unwinder::Worker {
     std::copy(ranges.begin(), ranges.end(), process->ranges);
     std::size_t content =
         std::hash<std::string_view>()({reinterpret_cast<const char*>(process.get()), sizeof *process});
+    if (known_.size() >= room_) forget_ended();
     // What is as it was stays: the kernel counts on, and asks the more seldom.
     auto [known, fresh] = known_.try_emplace(asked.tgid, Known{asked.pid});
     if (!fresh && known->second.content == content) return;
@@ -229,6 +231,7 @@ class Unwinder::Worker {
   }
 
   Fd processes_;
+  std::size_t room_;
   UnwindPools pools_;
   UnwindModules modules_;
   std::unordered_map<std::uint32_t, Known> known_;
