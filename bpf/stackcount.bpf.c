@@ -18,7 +18,7 @@ static __always_inline void on_hit(struct hit *hit)
 	enum stacks_taken taken;
 	struct filter_ids ids;
 
-	taken = stacks_take_anywhere(hit->program_context, &key.stacks, 0);
+	taken = stacks_take_anywhere(hit->program_context, &key.stacks, HIT_STACK_FLAGS(hit));
 	if (!taken)
 		return;
 	ids = filter_current_ids();

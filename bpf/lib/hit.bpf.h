@@ -16,6 +16,13 @@
 #include "stacks.bpf.h"
 #endif
 
+/* What stacks.bpf.h is to know of a hit. */
+#ifdef __TARGET_ARCH_arm64
+#define HIT_STACK_FLAGS(hit) ((hit)->plan->flags & FETCH_CALLED ? STACKS_CALLED : 0)
+#else
+#define HIT_STACK_FLAGS(hit) 0
+#endif
+
 /* Read-only knob: whether a plan asks how long calls take. */
 const volatile bool hit_spans;
 
@@ -167,7 +174,7 @@ static __always_inline int hit_take(struct hit *hit, struct fetch_stacks *into)
 	if (!asked)
 		return 0;
 	into->of.kernel = into->of.user = stacks_none(KIT_STACK_LOST);
-	taken = stacks_take_anywhere(hit->program_context, &into->of, 0);
+	taken = stacks_take_anywhere(hit->program_context, &into->of, HIT_STACK_FLAGS(hit));
 	if (!(asked & FETCH_KERNEL_STACK))
 		into->of.kernel = stacks_none(KIT_STACK_NOT_ASKED);
 	if (!(asked & FETCH_USER_STACK)) {

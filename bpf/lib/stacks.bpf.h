@@ -109,6 +109,8 @@ static __always_inline struct kit_stack_id stacks_hash(const struct kit_stack *s
 
 /* Of the flags below: the task runs in user space, and has no kernel stack to be walked. */
 #define STACKS_IN_USER (1ULL << 63)
+/* The context is pt_regs, of a kernel function's beginning. */
+#define STACKS_CALLED (1ULL << 62)
 
 enum stacks_taken {
 	STACKS_LOST,
@@ -163,6 +165,26 @@ lost:
 	return STACKS_LOST;
 }
 
+static __always_inline __s64 stacks_walk_kernel(void *ctx, struct stacks_place *at, __u64 flags)
+{
+#ifdef __TARGET_ARCH_arm64
+	/* The kernel's walk goes by frames, and of its caller a function that begins has none yet: only the register. */
+	if (flags & STACKS_CALLED) {
+		__u64 *frames = at->stack.frames, link = 0;
+		__s64 bytes = bpf_get_stack(ctx, frames + 1, sizeof(at->stack.frames) - sizeof(*frames), 0);
+
+		bpf_probe_read_kernel(&link, sizeof(link), &((struct pt_regs *)ctx)->regs[30]);
+		if (bytes > 0 && frames[2] != link) {
+			frames[0] = frames[1];
+			frames[1] = link;
+			return bytes + sizeof(*frames);
+		}
+		flags = 0;
+	}
+#endif
+	return bpf_get_stack(ctx, at->stack.frames, sizeof(at->stack.frames), flags);
+}
+
 /*
  * Takes the current task's stacks, as far as they are asked for, into `into`; `flags` are bpf_get_stack()'s for the
  * kernel's stack: how many of our own frames to leave out. STACKS_LOST, and counted, if one is: the caller then counts
@@ -178,7 +200,7 @@ static __always_inline enum stacks_taken stacks_take_at(void *ctx, struct kit_st
 		return STACKS_LOST;
 	at->stack.end = 0;
 	if (stacks_of_kernel && !(flags & STACKS_IN_USER)) {
-		kernel = stacks_put(place, bpf_get_stack(ctx, at->stack.frames, sizeof(at->stack.frames), flags));
+		kernel = stacks_put(place, stacks_walk_kernel(ctx, at, flags));
 		into->kernel = at->id;
 	}
 	if (stacks_of_user) {

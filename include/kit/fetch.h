@@ -87,6 +87,7 @@ enum fetch_flag {
   FETCH_KERNEL_STACK = 256,
   FETCH_USER_STACK = 512,
   FETCH_COUNTED = 1024, /* of an event that is hit each so many times: runs are counted */
+  FETCH_CALLED = 2048,  /* of a kernel function's beginning: who called it may be told by a register alone (arm64) */
 };
 
 /*

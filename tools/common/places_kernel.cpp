@@ -205,7 +205,10 @@ PlaceFinder::Spot PlaceFinder::kernel_spot(const Probe& probe, const std::string
   Spot spot{
       .probe = probe, .name = cat(probe.kind, ':', function, offset ? cat('+', offset) : ""), .function = function};
   spot.at_return = at_return;
-  spot.flags = at_return ? FETCH_POPPED : 0;
+  if (at_return)
+    spot.flags = FETCH_POPPED;
+  else if (!offset)
+    spot.flags = FETCH_CALLED;
   auto types = std::make_shared<std::optional<DataFunction>>();
   auto asked = std::make_shared<bool>(false);
   // Only if an expression asks: the kernel's types take a while to read.
