@@ -28,8 +28,8 @@ std::string entry(std::string body) {
 }
 
 // One function of 0x100 bytes at 0x4000, in 4 bytes a step: the return address is x30, the CFA the stack pointer.
-UnwindTable table_of(Codes codes, const std::string& augmentation = "zR") {
-  std::string cie = word(0, 4) + bytes_of({1}) + augmentation + bytes_of({0, 4, 0x78, 30, 1, 0, 0x0c, 31, 0});
+UnwindTable table_of(Codes codes, const std::string& augmentation = "zR", int link = 30) {
+  std::string cie = word(0, 4) + bytes_of({1}) + augmentation + bytes_of({0, 4, 0x78, link, 1, 0, 0x0c, 31, 0});
   std::string all = entry(cie);
   all += entry(word(all.size() + 4, 4) + word(0x4000, 8) + word(0x100, 8) + bytes_of({0}) + bytes_of(codes));
   return kit::make_unwind_table({{all, 0x1000, false, false, true}});
@@ -72,4 +72,9 @@ TEST_CASE("what an arm64 function says that the walker does not know is marked")
   CHECK(table_of({0x0e, 0x80, 0x80, 4}).rule_of(0x4000) == KIT_UNWIND_UNSUPPORTED);  // 64 KiB
   CHECK(table_of({0x09, 30, 17}).rule_of(0x4000) == KIT_UNWIND_UNSUPPORTED);         // the return address in x17
   CHECK(table_of({0x0f, 2, 0x8f, 0}).rule_of(0x4000) == KIT_UNWIND_UNSUPPORTED);     // by an expression
+  UnwindTable elsewhere = table_of({}, "zR", 15);
+  CHECK(elsewhere.unread == 0);
+  CHECK(elsewhere.rule_of(0x4000) == KIT_UNWIND_UNSUPPORTED);
+  CHECK(elsewhere.rule_of(0x40ff) == KIT_UNWIND_UNSUPPORTED);
+  CHECK(elsewhere.rule_of(0x4100) == KIT_UNWIND_GAP);
 }
