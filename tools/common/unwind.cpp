@@ -29,6 +29,8 @@ struct Program {
   std::uint64_t start_code = 0, start_stack = 0;
   bool operator==(const Program&) const = default;
   explicit operator bool() const { return start_stack != 0; }
+  // It is mapped before the kernel notes where it begins (load_elf_binary()).
+  bool in_exec() const { return start_stack != 0 && start_code == 0; }
 };
 
 // Of a file of /proc, of which a process that ends meanwhile has no more.
@@ -171,6 +173,10 @@ class Unwinder::Worker {
   void read(const Asked& asked) {
     std::string folder = cat("/proc/", asked.pid);
     Program program = program_of(folder);
+    for (int tries = 0; program.in_exec() && tries < 20; tries++) {
+      usleep(100);
+      program = program_of(folder);
+    }
     auto mapped = blazesym::parse_maps(read_text(folder + "/maps"));
     // One that has become another program meanwhile tells again.
     if (!program || mapped.empty() || program_of(folder) != program) return;
