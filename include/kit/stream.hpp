@@ -46,17 +46,26 @@ class Reorder {
   static constexpr std::uint64_t window_ns = 50'000'000;
   // Keeps a copy of a record, its tail moved up to its fixed part. False if the record is not one (too short).
   bool add(std::string_view record);
-  // Gives those up to `time` (ns since boot) to `each`, in order; `late` if later ones were given before.
-  void release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each);
+  // Gives those up to `time` (ns since boot) to `each`, in order, `most` of them; `late` if later ones were given
+  // before. Returns whether there are more.
+  bool release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each,
+               std::size_t most = SIZE_MAX);
   bool empty() const { return waiting_.empty(); }
+  // Bytes of records that are kept.
+  std::size_t size() const { return bytes_.size(); }
 
  private:
   struct Waiting {
     std::uint64_t time;
     std::size_t at;
   };
+  // Forgets those that were given.
+  void drop_given();
+
   std::string bytes_;
   std::vector<Waiting> waiting_;
+  std::size_t given_ = 0;  // of waiting_, the first ones
+  bool sorted_ = true;     // are the others by time
   std::uint64_t last_ = 0;
 };
 

@@ -152,14 +152,21 @@ struct Column {
   std::function<Cell(const void*)> cell;
 };
 
+// A column's cell that is made where it is to be, rather than moved there.
+struct MadeCell {
+  const Column& column;
+  const void* row;
+  operator Cell() const { return column.cell(row); }
+};
+
 // A table's columns without the type of its rows.
 class Columns {
  public:
   const std::vector<Column>& columns() const { return columns_; }
   // Fills `cells`, as many as there are columns.
   void cells(const void* row, std::vector<Cell>& cells) const {
-    cells.resize(columns_.size());
-    for (std::size_t i = 0; i < columns_.size(); i++) cells[i] = columns_[i].cell(row);
+    cells.clear();
+    for (const Column& column : columns_) cells.emplace_back(MadeCell{column, row});
   }
 
  protected:

@@ -122,3 +122,21 @@ TEST_CASE("many records, added and given in turn, all come out once and in order
   given += release(reorder, UINT64_MAX).size();
   CHECK(given == added);
 }
+
+TEST_CASE("so many records are given at once, in order, whatever has come meanwhile") {
+  kit::Reorder reorder;
+  std::vector<std::uint64_t> given;
+  auto each = [&](const kit_head& head, bool) { given.push_back(head.time); };
+  for (std::uint64_t time : {40, 10, 50, 30}) CHECK(reorder.add(record(time, "tail")));
+  CHECK(reorder.release(45, each, 2));
+  CHECK(given == std::vector<std::uint64_t>{10, 30});
+  for (std::uint64_t time : {35, 60}) CHECK(reorder.add(record(time, "more")));
+  CHECK(reorder.release(45, each, 1));
+  CHECK_FALSE(reorder.release(45, each, 1));
+  CHECK(given == std::vector<std::uint64_t>{10, 30, 35, 40});
+  CHECK(reorder.size() > 0);
+  CHECK_FALSE(reorder.release(UINT64_MAX, each));
+  CHECK(given == std::vector<std::uint64_t>{10, 30, 35, 40, 50, 60});
+  CHECK(reorder.empty());
+  CHECK(reorder.size() == 0);
+}

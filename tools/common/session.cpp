@@ -522,17 +522,25 @@ class RingReader {
 
   // All that there is, in order.
   void finish() {
-    while (ring_.drain([this](std::string_view record) { reorder_.add(record); })) {
+    while (drain()) {
     }
     reorder_.release(UINT64_MAX, each_);
     drained_();
   }
 
  private:
+  static constexpr std::size_t shown_at_once = 2048, most_kept = 4;  // records; rings full of them
+
+  std::size_t drain() {
+    return ring_.drain([this](std::string_view record) { reorder_.add(record); });
+  }
+
   void tick() {
     std::uint64_t now = boot_time();
-    std::size_t bytes = ring_.drain([this](std::string_view record) { reorder_.add(record); });
-    reorder_.release(now - Reorder::window_ns, each_);
+    std::size_t bytes = drain();
+    // Showing takes longer than taking: in a storm the ring is emptied again in between.
+    while (reorder_.release(now - Reorder::window_ns, each_, shown_at_once))
+      if (reorder_.size() < most_kept * ring_.size()) bytes += drain();
     drained_();
     came_ |= bytes > 0;
     if (bytes > ring_.size() / 8) return timer_.once(storm_gather_ns);

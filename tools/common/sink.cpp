@@ -189,6 +189,7 @@ class TextSink : public Sink {
     const auto& all = columns.columns();
     if (is_raw(all)) return;
     for (const Place& place : places_of(columns, true)) {
+      if (!place.right) move_to(out, line, line.planned);
       std::size_t begin = out.size();
       out += all[place.column].heading;
       align(out, line, place, begin, width(all[place.column].heading));
@@ -221,13 +222,15 @@ class TextSink : public Sink {
     bool stacks = false;
     for (const Place& place : places_of(columns, false)) {
       const Cell& cell = cells[place.column];
-      std::size_t begin = out.size();
       if (cell.kind == Kind::stack) {
+        std::size_t begin = out.size();
         if (std::exchange(stacks, true)) out += cat("\n    -- ", all[place.column].heading);
         append_stack(out, *cell.frames);
         line.have += width(std::string_view(out).substr(begin));
         continue;
       }
+      if (!place.right) move_to(out, line, line.planned);
+      std::size_t begin = out.size();
       append_plain(out, cell, [&](std::uint64_t boot) {
         append_time(out, time_, clock_, boot, previous_);
         previous_ = boot;
@@ -301,13 +304,26 @@ class TextSink : public Sink {
     std::size_t have = 0, planned = 0;
   };
 
-  // Moves the value that begins there, so many columns wide, to its place. A value that is too wide takes from the
-  // space of those that follow it, so that the row finds back into its columns.
+  // Spaces up to a place, or one where it was passed already.
+  static std::size_t gap(const std::string& out, const Line& line, std::size_t target, std::size_t begin) {
+    return line.have < target ? target - line.have : line.have > 0 && out[begin - 1] != ' ';
+  }
+
+  static void move_to(std::string& out, Line& line, std::size_t target) {
+    std::size_t spaces = gap(out, line, target, out.size());
+    out.append(spaces, ' ');
+    line.have += spaces;
+  }
+
+  // Moves the value that begins there, so many columns wide, to its place; those on the left stand there already. A
+  // value that is too wide takes from the space of those that follow it, so that the row finds back into its columns.
   static void align(std::string& out, Line& line, const Place& place, std::size_t begin, std::size_t size) {
-    std::size_t target = line.planned + (place.right && size < place.room ? place.room - size : 0);
-    std::size_t gap = line.have < target ? target - line.have : line.have > 0 && out[begin - 1] != ' ';
-    out.insert(begin, gap, ' ');
-    line.have += gap + size;
+    if (place.right) {
+      std::size_t spaces = gap(out, line, line.planned + (size < place.room ? place.room - size : 0), begin);
+      out.insert(begin, spaces, ' ');
+      line.have += spaces;
+    }
+    line.have += size;
     line.planned += place.room + 1;
   }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "kit/text.hpp"
 
@@ -74,29 +75,32 @@ bool Reorder::add(std::string_view record) {
   std::memcpy(bytes_.data() + at, &head, sizeof head);
   bytes_.append(record.substr(head.fixed + tail_at, head.tail_size));
   bytes_.resize(align8(bytes_.size()));
+  sorted_ = sorted_ && (waiting_.empty() || waiting_.back().time <= head.time);
   waiting_.push_back({head.time, at});
   return true;
 }
 
-void Reorder::release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each) {
-  auto earlier = [](const Waiting& a, const Waiting& b) { return a.time < b.time; };
-  if (!std::is_sorted(waiting_.begin(), waiting_.end(), earlier))
-    std::stable_sort(waiting_.begin(), waiting_.end(), earlier);
-  std::size_t given = 0;
-  for (; given < waiting_.size() && waiting_[given].time <= time; given++) {
-    bool late = waiting_[given].time < last_;
-    last_ = std::max(last_, waiting_[given].time);
-    each(*reinterpret_cast<const kit_head*>(bytes_.data() + waiting_[given].at), late);
+bool Reorder::release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each,
+                      std::size_t most) {
+  auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(given_);
+  if (!std::exchange(sorted_, true))
+    std::stable_sort(first, waiting_.end(), [](const Waiting& a, const Waiting& b) { return a.time < b.time; });
+  for (; most && given_ < waiting_.size() && waiting_[given_].time <= time; given_++, most--) {
+    bool late = waiting_[given_].time < last_;
+    last_ = std::max(last_, waiting_[given_].time);
+    each(*reinterpret_cast<const kit_head*>(bytes_.data() + waiting_[given_].at), late);
   }
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(given));
-  if (waiting_.empty()) {
-    bytes_.clear();
-  } else if (given) {
-    std::size_t begin = bytes_.size();
-    for (const Waiting& waiting : waiting_) begin = std::min(begin, waiting.at);
-    bytes_.erase(0, begin);
-    for (Waiting& waiting : waiting_) waiting.at -= begin;
-  }
+  // Moving those that wait each time would cost more than all else here.
+  if (given_ > waiting_.size() / 2) drop_given();
+  return given_ < waiting_.size() && waiting_[given_].time <= time;
+}
+
+void Reorder::drop_given() {
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(std::exchange(given_, 0)));
+  std::size_t begin = bytes_.size();
+  for (const Waiting& waiting : waiting_) begin = std::min(begin, waiting.at);
+  bytes_.erase(0, begin);
+  for (Waiting& waiting : waiting_) waiting.at -= begin;
 }
 
 }  // namespace kit
