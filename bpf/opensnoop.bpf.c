@@ -217,7 +217,7 @@ __noinline int record_open(__s32 dirfd, __u64 name, __u32 flags, __s32 result)
 	if (absolute) {
 		if (!record_path(&call, 512, 512))
 			record_path(&call, BASE_MAX_SIZE, NAME_MAX_SIZE);
-	} else if (!record_name(&call, 128) && !record_name(&call, 512)) {
+	} else if (!record_name(&call, 64) && !record_name(&call, 512)) {
 		record_name(&call, NAME_MAX_SIZE);
 	}
 	return 0;

@@ -51,6 +51,8 @@ class Reorder {
   bool release(std::uint64_t time, const std::function<void(const kit_head&, bool late)>& each,
                std::size_t most = SIZE_MAX);
   bool empty() const { return waiting_.empty(); }
+  // The earliest's time, if there is one.
+  std::uint64_t first() const { return waiting_[given_].time; }
   // Bytes of records that are kept.
   std::size_t size() const { return bytes_.size(); }
 
