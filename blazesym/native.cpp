@@ -29,13 +29,9 @@ std::string read_text(const std::string& path) {
   std::string text;
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return text;
-  ssize_t size = 0;
-  do {
-    std::size_t have = text.size(), room = std::max<std::size_t>(65536, have);
-    text.resize(have + room);
-    size = read(fd, text.data() + have, room);
-    text.resize(have + static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  } while (size > 0 && text.size() < most_text);
+  char block[16384];
+  for (ssize_t size; text.size() < most_text && (size = read(fd, block, sizeof block)) > 0;)
+    text.append(block, static_cast<std::size_t>(size));
   close(fd);
   return text;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "kit/kernel.hpp"
 
@@ -77,15 +78,17 @@ void CodeMappings::read(void* memory, const std::function<void(std::uint32_t pid
 }
 
 void CodeMappings::drain(const std::function<void(std::uint32_t pid)>& tell) {
-  for (Ring& ring : rings_) {
-    read(ring.memory.get(), tell);
-    if (calls_ == most) ioctl(ring.event.get(), PERF_EVENT_IOC_DISABLE, 0);
-  }
-  calls_++;
+  for (Ring& ring : rings_) read(ring.memory.get(), tell);
+  if (++calls_ >= most) pause();
+}
+
+void CodeMappings::pause() {
+  if (std::exchange(paused_, true)) return;
+  for (Ring& ring : rings_) ioctl(ring.event.get(), PERF_EVENT_IOC_DISABLE, 0);
 }
 
 void CodeMappings::go_on() {
-  if (calls_ > most)
+  if (std::exchange(paused_, false))
     for (Ring& ring : rings_) ioctl(ring.event.get(), PERF_EVENT_IOC_ENABLE, 0);
   calls_ = 0;
 }

@@ -19,8 +19,9 @@ class CodeMappings {
   std::vector<int> descriptors() const;
   // Gives the PID of each mapping that was told of since, as seen from here.
   void drain(const std::function<void(std::uint32_t pid)>& tell);
-  // Code that is made at run time is told of, too, maybe at each change of its pages: to be called each second, which
-  // ends the pause that more than `most` calls of drain() in a second bring.
+  // Has nothing told of until go_on(), which is to be called each second. Code that is made at run time is told of,
+  // too, maybe at each change of its pages: after `most` calls of drain() there is a pause by itself.
+  void pause();
   void go_on();
 
  private:
@@ -37,6 +38,7 @@ class CodeMappings {
 
   std::vector<Ring> rings_;
   unsigned calls_ = 0;
+  bool paused_ = false;
 };
 
 }  // namespace kit

@@ -238,9 +238,10 @@ void Stacks::follow_mappings(Session& session, bpf_object* object) {
   mappings_ = std::make_unique<CodeMappings>();
   for (int event : mappings_->descriptors())
     session.watch(event, [this, object, all, &settings] {
-      constexpr unsigned most = 200;  // in a second: some 50 ms of one processor
+      constexpr unsigned most = 100;  // in a second: some 40 ms of one processor
       mappings_->drain([&](std::uint32_t pid) {
-        if ((all && told_ >= most) || !may_be_wanted(object, settings, pid)) return;
+        if (all && told_ >= most) return mappings_->pause();
+        if (!may_be_wanted(object, settings, pid)) return;
         told_++;
         unwinder_.see(pid, pid);
         symbolizer_->see(pid);
