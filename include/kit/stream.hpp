@@ -24,8 +24,8 @@ class Ring {
   Ring(int fd, std::size_t size);
   // Gives every record that is complete, in the order of reservation, to `each`; returns the bytes that it took up.
   std::size_t drain(const std::function<void(std::string_view)>& each);
-  // Whether anything is reserved, complete or not.
-  bool empty() const;
+  // Bytes of what is reserved, complete or not.
+  std::size_t used() const;
   std::size_t size() const { return size_; }
   // Nothing has come for a while: gives the memory back until something does.
   void rest() { data_ = Mapping(); }

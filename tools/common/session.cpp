@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdarg>
 #include <cstdio>
 #include <map>
@@ -338,6 +339,7 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
   set_filters(object, s.settings);
   if (bpf_map* ring = bpf_object__find_map_by_name(object, "stream_ring")) {
     std::size_t asked = s.settings.buffer ? s.settings.buffer->bytes : default_buffer, size = round_buffer(asked);
+    set_knob(object, "stream_part_bits", static_cast<std::uint32_t>(std::bit_width(size / 8) - 1));
     if (size != asked) s.say(cat("--buffer ", size_text(asked), " is rounded up to ", size_text(size)));
     bpf_map__set_max_entries(ring, static_cast<__u32>(size));
   }
@@ -515,7 +517,7 @@ class RingReader {
         }) {
     armed_ = static_cast<volatile std::uint32_t*>(find_global(object, "stream_armed", 4));
     loop.watch(
-        fd, [this] { timer_.once(gather_ns); }, true);
+        fd, [this] { woken(); }, true);
     // On processors that order memory weakly a wake-up can be missed; then the next look is a second away.
     fallback_.every(look_every_ns);
     tick();
@@ -536,6 +538,12 @@ class RingReader {
     return ring_.drain([this](std::string_view record) { reorder_.add(record); });
   }
 
+  // By the first record after a pause, or in a storm, which leaves no time to gather.
+  void woken() {
+    if (ring_.used() > ring_.size() / 8) return tick();
+    if (!std::exchange(gathering_, true)) timer_.once(gather_ns);
+  }
+
   void tick() {
     std::uint64_t now = boot_time();
     std::size_t bytes = drain();
@@ -544,10 +552,11 @@ class RingReader {
       if (reorder_.size() < most_kept * ring_.size()) bytes += drain();
     drained_();
     came_ |= bytes > 0;
-    if (bytes > ring_.size() / 8) return timer_.once(storm_gather_ns);
-    if (bytes) return timer_.once(gather_ns);
+    gathering_ = bytes > 0;
+    if (gathering_) return timer_.once(bytes > ring_.size() / 8 ? storm_gather_ns : gather_ns);
     *armed_ = 1;
-    if (!ring_.empty())
+    gathering_ = ring_.used() > 0;
+    if (gathering_)
       timer_.once(gather_ns);
     else if (!reorder_.empty())
       timer_.once(std::max(reorder_.first() + Reorder::window_ns - now, 1 * ms));
@@ -559,7 +568,8 @@ class RingReader {
   std::function<void()> drained_;
   Timer timer_, fallback_;
   volatile std::uint32_t* armed_;
-  bool came_ = false;  // anything since the last look
+  bool came_ = false;       // anything since the last look
+  bool gathering_ = false;  // the timer is for what gathers
 };
 
 }  // namespace

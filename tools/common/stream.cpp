@@ -29,10 +29,10 @@ Ring::Ring(int fd, std::size_t size)
       consumer_(fd, 0, page_, true),
       producer_(fd, page_, page_, false) {}
 
-bool Ring::empty() const {
+std::size_t Ring::used() const {
   // After arming: the look at the producer's position must not come before (see stream.bpf.h).
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return load(producer_.get()) == load(consumer_.get());
+  return load(producer_.get()) - load(consumer_.get());
 }
 
 std::string_view Ring::bytes_at(std::uint64_t position, std::uint32_t size) {
