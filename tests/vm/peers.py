@@ -51,12 +51,18 @@ def fetch_peers(directory):
     (directory / "origin").write_text(f"{name} {version}\n")
 
 
+def command(place, tool):
+    """The peer's tool of that name, which newer releases call so in full; None if there is none."""
+    names = (place / "usr/sbin" / name for name in (tool, f"{tool}-libbpf"))
+    return next((name for name in names if name.exists()), None)
+
+
 def archive_peers(path, place, modules, script, tools):
     """A guest like that of the tests, with the commands and their libraries beside."""
     guest.make_initramfs(path, modules, script, ("out", "err", "cases"))
     archive = initramfs.Archive()
     for tool in tools:
-        archive.file(f"peer/usr/sbin/{tool}", (place / "usr/sbin" / tool).resolve())
+        archive.file(f"peer/usr/sbin/{tool}", command(place, tool).resolve())
         archive.text(f"peer/arguments/{tool}", ARGUMENTS.get(tool, ""))
     for library in place.rglob("*.so*"):
         if library.is_file() and library.parent.name in ("x86_64-linux-gnu", "lib64"):
@@ -78,7 +84,7 @@ def judge(status, lines, error):
 
 def refresh(kernels):
     place = guest.cached("peers", fetch_peers)
-    tools = [tool for tool in guest.tools() if (place / "usr/sbin" / tool).exists()]
+    tools = [tool for tool in guest.tools() if command(place, tool)]
     stored = json.loads(matrix.PEERS.read_text())
     stored["package"] = (place / "origin").read_text().strip()
     for kernel in kernels:
