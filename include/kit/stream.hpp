@@ -17,7 +17,8 @@ namespace kit {
 
 // The consumer's side of a BPF ring buffer (kernel/bpf/ringbuf.c): two positions, a page each, and the data. Read here
 // rather than through ring_buffer__poll() because waking, batching and memory are what this suite does differently: the
-// kernel makes every page resident that is mapped, so the data is mapped once and only while there is some to read.
+// kernel makes every page resident that is mapped, so a few records are read through a window of their own, and the
+// data is mapped whole only in a storm.
 class Ring {
  public:
   // `fd` of a BPF_MAP_TYPE_RINGBUF of `size` bytes, which the caller keeps open.
@@ -27,16 +28,20 @@ class Ring {
   // Bytes of what is reserved, complete or not.
   std::size_t used() const;
   std::size_t size() const { return size_; }
-  // Nothing has come for a while: gives the memory back until something does.
+  // Nothing has come for a while: gives the memory of a storm back.
   void rest() { data_ = Mapping(); }
 
  private:
+  // Where a position is mapped.
+  const char* at(std::uint64_t position) const;
   // The record's bytes, put together in `joined_` where they go on at the beginning of the data.
   std::string_view bytes_at(std::uint64_t position, std::uint32_t size);
 
   int fd_;
   std::size_t size_, page_;
   Mapping consumer_, producer_, data_;
+  Mapping window_;                 // in the place of data_, where that is not mapped
+  std::uint64_t window_from_ = 0;  // its first position
   std::string joined_;
 };
 

@@ -18,6 +18,8 @@ std::uint64_t load(const void* position) {
   return static_cast<const std::atomic<std::uint64_t>*>(position)->load(std::memory_order_acquire);
 }
 
+constexpr std::size_t window_part = 16;  // of a ring; beyond that it is mapped whole
+
 constexpr std::size_t align8(std::size_t size) { return (size + 7) / 8 * 8; }
 
 }  // namespace
@@ -35,11 +37,16 @@ std::size_t Ring::used() const {
   return load(producer_.get()) - load(consumer_.get());
 }
 
+const char* Ring::at(std::uint64_t position) const {
+  return data_.get() ? data_.get() + (position & (size_ - 1)) : window_.get() + (position - window_from_);
+}
+
 std::string_view Ring::bytes_at(std::uint64_t position, std::uint32_t size) {
-  std::size_t at = position & (size_ - 1);
-  if (at + size <= size_) return {data_.get() + at, size};
-  joined_.assign(data_.get() + at, size_ - at);
-  joined_.append(data_.get(), size - (size_ - at));
+  std::size_t begin = position & (size_ - 1);
+  // The kernel has its pages twice, one behind the other, so that a window goes on.
+  if (!data_.get() || begin + size <= size_) return {at(position), size};
+  joined_.assign(data_.get() + begin, size_ - begin);
+  joined_.append(data_.get(), size - (size_ - begin));
   return joined_;
 }
 
@@ -47,20 +54,25 @@ std::size_t Ring::drain(const std::function<void(std::string_view)>& each) {
   auto& consumer = *reinterpret_cast<std::atomic<std::uint64_t>*>(consumer_.get());
   std::uint64_t begin = load(consumer_.get()), position = begin, freed = begin, end = load(producer_.get());
   if (begin == end) return 0;
-  if (!data_.get()) data_ = Mapping(fd_, 2 * page_, size_, false);
+  if (!data_.get() && end - begin > size_ / window_part) data_ = Mapping(fd_, 2 * page_, size_, false);
+  if (!data_.get()) {
+    window_from_ = begin / page_ * page_;
+    window_ = Mapping(fd_, 2 * page_ + (window_from_ & (size_ - 1)), end - window_from_, false);
+  }
   while (position < end) {
-    const char* record = data_.get() + (position & (size_ - 1));
-    std::uint32_t head = reinterpret_cast<const std::atomic<std::uint32_t>*>(record)->load(std::memory_order_acquire);
+    auto* size_of = reinterpret_cast<const std::atomic<std::uint32_t>*>(at(position));
+    std::uint32_t head = size_of->load(std::memory_order_acquire);
     if (head & BPF_RINGBUF_BUSY_BIT) break;
     std::uint32_t size = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
     if (!(head & BPF_RINGBUF_DISCARD_BIT)) each(bytes_at(position + BPF_RINGBUF_HDR_SZ, size));
     position += align8(size + BPF_RINGBUF_HDR_SZ);
     // Room is given back in parts, not for each record: the line is shared with every CPU that writes.
     if (position - freed > size_ / 16) consumer.store(freed = position, std::memory_order_release);
-    if (position == end) end = load(producer_.get());
+    if (position == end && data_.get()) end = load(producer_.get());
     if (position - begin > 4 * size_) break;  // a storm; come back for the rest
   }
   consumer.store(position, std::memory_order_release);
+  window_ = Mapping();
   return position - begin;
 }
 
