@@ -240,6 +240,18 @@ TEST_CASE("a storm loses nothing at the default size") {
   CHECK(result.status == 0);
 }
 
+TEST_CASE("rows that go round a small ring again and again come whole, each once") {
+  NEEDS("root");
+  constexpr int rounds = 60, each = 12;  // of 136 bytes or more: 1.5 rings of 64 KiB
+  std::string few = live::trigger("opens", {std::to_string(each), "/dev/null"})[0];
+  live::Result result = opens({"--buffer", "64K"}, {"sh", "-c",
+                                                    "for i in $(seq " + std::to_string(rounds) + "); do " + few + " " +
+                                                        std::to_string(each) + " /dev/null; sleep 0.02; done"});
+  CHECK(result.rows({{"path", "/dev/null"}, {"comm", "opens"}}).size() == rounds * each);
+  CHECK(result.end()["rows"] == result.row_lines());
+  CHECK(result.lost() == 0);
+}
+
 TEST_CASE("rows of several processors come in the order of their time") {
   NEEDS("root");
   auto made = live::heavy(3000);
