@@ -68,7 +68,7 @@ int tool(int argc, char** argv) {
   shown.stacks = &stacks;
   kit::Pictures pictures(options, "Hits", false);
   kit::Session session(options.shows(table), argc, argv);
-  kit::ProbeDemand demand{.values = 0};
+  kit::ProbeDemand demand{.values = 0, .user_stacks = true};
   shown.probing = std::make_unique<kit::Probing>(session, words, demand, force);
   pictures.begin(session);
 

@@ -70,7 +70,7 @@ std::vector<std::pair<kit::UserPlace, std::optional<std::uint32_t>>> find(const 
   std::vector<std::pair<kit::UserPlace, std::optional<std::uint32_t>>> places;
   auto add = [&](const kit::ElfPlace& place, std::optional<std::uint32_t> pid) {
     kit::Elf elf(place.path, place.shown);
-    places.emplace_back(kit::function_place(elf, knobs.function, pid), pid);
+    places.emplace_back(kit::beginning_place(elf, kit::function_place(elf, knobs.function, pid)), pid);
   };
   for (std::uint32_t pid : settings.pids) add(kit::find_elf(knobs.library, pid), pid);
   if (settings.pids.empty()) add(kit::find_elf(knobs.library), {});

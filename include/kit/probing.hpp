@@ -31,6 +31,7 @@ struct ProbeDemand {
   bool keys = false;                  // what is fetched becomes a key (fetch_key)
   bool number_first = false;          // the first value is a number, and there is one
   Stacks* stacks = nullptr;           // where kstack and ustack may be asked for
+  bool user_stacks = false;           // of each hit, asked for or not
 };
 
 class Probing {

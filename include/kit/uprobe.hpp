@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kit/elf.hpp"
 #include "kit/handle.hpp"
 
 namespace kit {
@@ -18,6 +19,11 @@ struct UserPlace {
   bool at_return = false;
   std::string name;  // of what is there, for messages
 };
+
+// Where the beginning of the function at `place` is probed: its first instruction, or one soon behind it that costs
+// less and is reached by way of the first alone, with arguments in their places. Throws Failure (unsupported) if the
+// kernel would break the program there.
+UserPlace beginning_place(const Elf& elf, UserPlace place);
 
 // To be called before a program whose runs are to know their cookies is loaded. Kernels before 5.15 do not tell them:
 // there each cookie has a copy of the program (SEC("hit/probe")), and more than 64 are refused. Throws Failure.

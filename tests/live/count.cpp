@@ -38,6 +38,45 @@ TEST_CASE("calls are counted by place and by value, exactly", "[each-kernel]") {
   }
 }
 
+TEST_CASE("functions are counted however they begin, and none is broken", "[each-kernel]") {
+  NEEDS("root");
+#ifdef __x86_64__
+  bool avx = __builtin_cpu_supports("avx2");
+  auto begins = [](const std::string& kind, const std::string& name) {
+    return kind + ":" + test::trigger_path("begins") + ":begins_" + name;
+  };
+  auto count = [](const live::Result& result, const std::string& kind, const std::string& name) {
+    auto rows = result.rows({{"probe", kind + ":begins:begins_" + name}});
+    return rows.empty() ? 0 : rows[0]["count"].get<int>();
+  };
+  live::Result result = counts({begins("uprobe", "*")}, live::trigger("begins", {"100"}));
+  INFO(result.out << result.err);
+  CHECK(result.end()["command"]["exit"] == 0);
+  for (const char* name : {"guarded", "tested", "looped", "looping", "jumping", "ended", "outer"})
+    CHECK(count(result, "uprobe", name) == 100);
+  CHECK(count(result, "uprobe", "inner") == 200);
+  CHECK(count(result, "uprobe", "spread") == (avx ? 100 : 0));
+  CHECK(count(result, "uprobe", "lost") == 0);
+  CHECK(result.err.find("begins:begins_lost: it begins with an instruction of AVX") != std::string::npos);
+  live::refused("count", {begins("uprobe", "lost")}, "▶begins_lost: it begins with an instruction of AVX");
+  // No process has that file mapped, and the kernel has not looked at it yet.
+  constexpr const char* refused = "begins:begins_refused: it begins with an instruction that the kernel cannot probe";
+  CHECK(result.err.find(refused) != std::string::npos);
+  result = live::run("count", {begins("uprobe", "refused"), "-d", "1"});
+  CHECK(result.status == 69);
+  CHECK(result.err.find(refused) != std::string::npos);
+
+  // Nor do their numbers and times change.
+  result = counts({begins("uprobe", "guarded"), "/arg1 < 30/", begins("uprobe", "spread"), "/arg0 < 50/",
+                   begins("uretprobe", "tested"), "/retval == 7 && latency > 0/"},
+                  live::trigger("begins", {"100"}));
+  CHECK(count(result, "uprobe", "guarded") == 30);
+  CHECK(count(result, "uprobe", "spread") == (avx ? 50 : 0));
+  CHECK(count(result, "uretprobe", "tested") == 1);
+  CHECK(result.end()["command"]["exit"] == 0);
+#endif
+}
+
 TEST_CASE("--top keeps the most frequent") {
   NEEDS("root");
   live::Result result = counts({"uprobe:" + test::trigger_path("texts") + ":look_up", "arg1:str"},

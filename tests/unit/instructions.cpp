@@ -73,6 +73,38 @@ TEST_CASE("what leaves a function is told from what stays") {
   CHECK_FALSE(kit::function_ends(bytes("31 c0 48")));
 }
 
+TEST_CASE("a function is probed where that costs least and breaks nothing") {
+  auto beginning = [](const std::string& hex) { return kit::beginning_of(bytes(hex)); };
+  auto cheap = [&](const std::string& hex) { return beginning(hex).cheap; };
+  CHECK(cheap("55 c3") == 0);
+  CHECK(cheap("f3 0f 1e fa 55 c3") == 4);                 // endbr64, push %rbp
+  CHECK(cheap("f3 0f 1e fa 41 57 c3") == 4);              // push %r15
+  CHECK(cheap("f3 0f 1e fa 66 90 53 c3") == 6);           // a long nop between
+  CHECK(cheap("f3 0f 1e fa 48 89 f8 53 c3") == 0);        // mov: it would not be idle
+  CHECK(cheap("48 85 ff 74 01 c3 c3") == 3);              // test, je
+  CHECK(cheap("83 ff 05 0f 84 00 00 00 00 c3") == 3);     // cmp $5,%edi, je
+  CHECK(cheap("80 3f 00 74 01 c3 c3") == 0);              // cmpb $0,(%rdi): it may fault first
+  CHECK(cheap("48 85 ff 74 03 eb fc c3 c3") == 0);        // jumped to from behind
+  CHECK(cheap("f3 0f 1e fa e9 00 10 00 00") == 0);        // it leaves there
+  CHECK(cheap("48 85 ff 74 02 ff e0 c3") == 0);           // it may jump anywhere
+  CHECK(cheap("f3 0f 1e fa 53 ff e0") == 4);              // which leads to no push
+  CHECK(cheap("f3 0f 1e fa 53 06") == 0);                 // not understood
+  CHECK(cheap("f3 0f 1e fa 67 e8 00 00 00 00 c3") == 0);  // a call with a prefix
+  CHECK(beginning("48 85 ff 74 01 c3 c3").first == 0);
+
+  auto vector = beginning("c4 e2 7d 78 c1 48 89 f8 c3");  // vpbroadcastb, mov
+  CHECK(vector.first == 5);
+  CHECK(vector.cheap == 5);
+  CHECK_FALSE(vector.harmful);
+  CHECK(beginning("62 e2 7d 28 7a ce 85 ff 74 00 c3").cheap == 8);    // EVEX; test, je
+  CHECK(beginning("c4 e2 7d 78 c1 c5 f9 7e c0 c3").harmful);          // another vector's behind
+  CHECK(beginning("c5 f9 70 07 00 48 89 f8 c3").harmful);             // it reads memory
+  CHECK(beginning("c4 e2 7d 78 c1 c3").harmful);                      // it returns there
+  CHECK_FALSE(beginning("c5 f9 6e c7 c5 f9 7e c0 c3").harmful);       // the kernel refuses that itself
+  CHECK(kit::decode_instruction(bytes("c5 f8 c2 c1 00"))->mistaken);  // vcmpps: the opcode of a return
+  CHECK_FALSE(kit::decode_instruction(bytes("c5 f9 ef c0"))->mistaken);
+}
+
 TEST_CASE("a program's functions are understood") {
   kit::Elf elf(test::trigger_path("steps"));
   if (elf.machine() != EM_X86_64) SKIP_CASE("its instructions are known on x86_64 only");

@@ -13,6 +13,7 @@
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
+#include "mapped_code.hpp"
 #include "places.hpp"
 
 namespace kit {
@@ -191,6 +192,8 @@ bool needs_copies(std::string_view program) {
 
 void Attached::add(bpf_program* program, const Attachment& attachment) {
   std::string_view name = attachment.program;
+  std::optional<MappedCode> mapped;
+  if (attachment.path.find('/') != attachment.path.npos) mapped.emplace(attachment.path);  // else a function's name
   int fd = bpf_program__fd(program);
   // The first copy is what libbpf has loaded. Of events that threads inherit the kernel forgets the cookie.
   if (bool first = used_.insert(program).second; attachment.threads || (!first && needs_copies(name))) {

@@ -69,6 +69,9 @@ class Decoder {
     if (at_ > bytes_.size()) return {};
     made_.size = static_cast<unsigned>(at_);
     if (map_ <= 1 && !vector_) leave(number_at);
+    made_.vector = vector_;
+    made_.mistaken = vector_ && mistaken();
+    if (vector_) made_.idle = fills_vector();
     return made_;
   }
 
@@ -83,7 +86,7 @@ class Decoder {
   }
 
   void prefixes() {
-    for (;; at_++) {
+    for (;; at_++, plain_ = false) {
       unsigned byte = peek();
       if (byte == 0x66)
         narrow_ = true;
@@ -95,7 +98,8 @@ class Decoder {
                byte != 0x64 && byte != 0x65)
         break;
     }
-    if ((peek() & 0xf0) == 0x40) long_ = next() & 8;
+    repeated_ = at_ == 1 && static_cast<unsigned char>(bytes_[0]) == 0xf3;
+    if ((peek() & 0xf0) == 0x40) long_ = (rex_ = next()) & 8;
   }
 
   // VEX (C4, C5) and EVEX (62), which in 64-bit code are nothing else.
@@ -122,6 +126,7 @@ class Decoder {
   // Skips it; F6 and F7 have a number where their operation is a test.
   std::uint8_t memory_operand() {
     unsigned form = next(), mode = form >> 6, base = form & 7;
+    form_ = form;
     operation_ = form >> 3 & 7;
     if (mode != 3) {
       if (base == 4) base = next() & 7;
@@ -144,8 +149,42 @@ class Decoder {
     return opcode_ == 0xc8 ? 3 : size;
   }
 
+  // A prefix would make it another, or one that the kernel does not do itself.
+  bool emulated() const {
+    if (map_ == 1) return plain_ && !rex_ && within(opcode_, 0x80, 0x8f);
+    if (made_.pushes) return true;
+    return plain_ && !rex_ &&
+           (opcode_ == 0x90 || opcode_ == 0xe8 || opcode_ == 0xe9 || opcode_ == 0xeb || within(opcode_, 0x70, 0x7f));
+  }
+  bool idle() const {
+    bool registers = form_ >> 6 == 3;
+    if (map_ == 1) return opcode_ == 0x1f || (opcode_ == 0x1e && form_ == 0xfa && repeated_);  // nop, endbr64
+    if (opcode_ == 0x90) return !rex_;
+    if (opcode_ == 0xa8 || opcode_ == 0xa9 || opcode_ == 0x3c || opcode_ == 0x3d) return true;  // with the accumulator
+    bool tests = within(opcode_, 0x84, 0x85) || within(opcode_, 0x38, 0x3b) ||
+                 (within(opcode_, 0xf6, 0xf7) && operation_ <= 1) ||
+                 ((within(opcode_, 0x80, 0x81) || opcode_ == 0x83) && operation_ == 7);
+    return tests && registers;
+  }
+
+  // What the kernel does itself, and what it sets right behind a step: popf, calls and returns.
+  bool mistaken() const {
+    constexpr unsigned char others[] = {0x90, 0x9a, 0x9d, 0xc2, 0xc3, 0xca, 0xcb, 0xe8, 0xe9, 0xeb, 0xff};
+    return within(opcode_, 0x50, 0x57) || within(opcode_, 0x70, 0x7f) ||
+           std::find(std::begin(others), std::end(others), opcode_) != std::end(others);
+  }
+  // From registers, as string functions begin: vxorps, vmovd, vpshufd, vpxor, vbroadcastss, vpbroadcast.
+  bool fills_vector() const {
+    if (form_ >> 6 != 3) return false;
+    if (map_ == 1) return opcode_ == 0x57 || opcode_ == 0x6e || opcode_ == 0x70 || opcode_ == 0xef;
+    return map_ == 2 && (opcode_ == 0x18 || within(opcode_, 0x58, 0x59) || within(opcode_, 0x78, 0x7c));
+  }
+
   void leave(std::size_t number_at) {
     using Kind = Instruction::Kind;
+    made_.pushes = map_ == 0 && plain_ && (!rex_ || rex_ == 0x41) && within(opcode_, 0x50, 0x57);
+    made_.emulated = emulated();
+    made_.idle = idle();
     if (map_ == 0 && within(opcode_, 0xc2, 0xc3)) made_.kind = Kind::returns;
     if (map_ == 0 && (opcode_ == 0xca || opcode_ == 0xcb || opcode_ == 0xcf)) made_.kind = Kind::jumps_anywhere;
     if (map_ == 0 && (opcode_ == 0xe9 || opcode_ == 0xeb)) made_.kind = Kind::jumps;
@@ -164,8 +203,8 @@ class Decoder {
   std::string_view bytes_;
   std::size_t at_ = 0;
   Instruction made_;
-  bool narrow_ = false, short_addresses_ = false, long_ = false, vector_ = false;
-  unsigned map_ = 0, opcode_ = 0, operation_ = 0;
+  bool plain_ = true, repeated_ = false, narrow_ = false, short_addresses_ = false, long_ = false, vector_ = false;
+  unsigned rex_ = 0, map_ = 0, opcode_ = 0, operation_ = 0, form_ = 0;
 };
 
 }  // namespace
@@ -188,6 +227,65 @@ std::optional<FunctionEnds> function_ends(std::string_view bytes) {
     at += instruction->size;
   }
   return ends;
+}
+
+namespace {
+
+// Places near the beginning, to which nothing but idle instructions lead.
+struct Places {
+  std::optional<std::size_t> scalar;    // the first that is no vector's
+  std::optional<std::size_t> emulated;  // the first of those
+  bool pushes = false;
+};
+
+Places places_near(std::string_view bytes) {
+  Places found;
+  for (std::size_t at = 0; at < bytes.size();) {
+    auto instruction = decode_instruction(bytes.substr(at));
+    if (!instruction) break;
+    if (!instruction->vector && !found.scalar) found.scalar = at;
+    if (instruction->emulated) found.emulated = at;
+    found.pushes = instruction->pushes;
+    if (instruction->emulated || !instruction->idle) break;
+    at += instruction->size;
+  }
+  return found;
+}
+
+// Whether a function goes through a place each time it is called, once.
+bool goes_through_once(std::string_view bytes, std::size_t place, bool pushes) {
+  using Kind = Instruction::Kind;
+  if (place == 0) return true;
+  for (std::size_t at = 0; at < bytes.size();) {
+    auto instruction = decode_instruction(bytes.substr(at));
+    if (!instruction) return false;
+    auto to = static_cast<std::int64_t>(at) + instruction->to, size = static_cast<std::int64_t>(bytes.size());
+    bool jumps = instruction->kind == Kind::jumps || instruction->kind == Kind::jumps_if;
+    if (jumps && to > 0 && to <= static_cast<std::int64_t>(place)) return false;
+    // There the function ends, too.
+    if (at == place && (instruction->kind == Kind::returns || (jumps && (to < 0 || to >= size)))) return false;
+    // To a push none leads that a compiler made, or the stack would grow.
+    if (instruction->kind == Kind::jumps_anywhere && !pushes) return false;
+    at += instruction->size;
+  }
+  return true;
+}
+
+}  // namespace
+
+Beginning beginning_of(std::string_view bytes) {
+  Places near = places_near(bytes);
+  auto is_good = [&](std::optional<std::size_t> place, bool pushes) {
+    return place && goes_through_once(bytes, *place, pushes);
+  };
+  auto first = decode_instruction(bytes);
+  Beginning found;
+  if (first && first->vector && is_good(near.scalar, false))
+    found.first = static_cast<std::uint32_t>(*near.scalar);
+  else
+    found.harmful = first && first->mistaken;
+  found.cheap = is_good(near.emulated, near.pushes) ? static_cast<std::uint32_t>(*near.emulated) : found.first;
+  return found;
 }
 
 }  // namespace kit

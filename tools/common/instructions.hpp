@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where instructions of x86_64 begin and which of them leave a function: no more of each is understood than that.
+// Where instructions of x86_64 begin, which of them leave a function, and which of them are cheaply probed: no more of
+// each is understood than that.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,13 @@ struct Instruction {
   unsigned size = 0;
   std::int64_t to = 0;       // of a jump: from the instruction's beginning
   bool in_function = false;  // of a jump anywhere: it is marked (notrack) as one into a table of the function's own
+  bool emulated = false;     // a uprobe's: the kernel does itself what it does
+  bool pushes = false;       // of those: a register onto the stack
+  bool idle = false;         // it changes nothing but flags or vectors, and reads no memory
+  bool vector = false;       // of VEX or EVEX
+  // Of those the kernel looks at the opcode alone, as if it stood by itself: 70 to 7F are jumps to it, which it "does",
+  // and the program goes on without what the instruction would have done.
+  bool mistaken = false;
 };
 
 // The instruction at the beginning of these bytes; nothing if it is none that is known, or not whole.
@@ -35,5 +43,21 @@ struct FunctionEnds {
 };
 // Nothing if the bytes are not instructions from their beginning to their end.
 std::optional<FunctionEnds> function_ends(std::string_view bytes);
+
+// Where the beginning of a function is probed, in bytes behind it.
+struct Beginning {
+  std::uint32_t first = 0;  // the first place that may be probed: none of them can be, if it is `harmful`
+  std::uint32_t cheap = 0;  // where it costs less, or that again
+  bool harmful = false;
+};
+
+// Of a function of which these are the bytes.
+//
+// A probed instruction is run alone, in single step, and stops the program twice, the second time with an exit of a
+// virtual machine; not so those that the kernel does itself (branch_setup_xol_ops and push_setup_xol_ops of
+// arch/x86/kernel/uprobes.c, alike from 5.10 to 7.x). Such a one will do if it is reached by way of the beginning
+// alone, and what leads there (endbr64, tests of registers) leaves all that the caller handed over. So will another if
+// the first is mistaken.
+Beginning beginning_of(std::string_view bytes);
 
 }  // namespace kit

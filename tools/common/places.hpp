@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dwarf_functions.hpp"
+#include "instructions.hpp"
 #include "kit/elf.hpp"
 #include "kit/handle.hpp"
 #include "kit/options.hpp"
@@ -122,6 +123,8 @@ struct UserSpot {
   bool narrow = false;                 // of a 32-bit program on a 64-bit kernel
   bool one_of_many = false;            // a glob found it
   std::vector<std::uint64_t> returns;  // in the file, where they are probed one by one; empty: by the kernel's own way
+  Beginning beginning;                 // of its function
+  bool cheap_with_stacks = false;      // where that costs less, the kernel's walk of the stack does not miss the caller
   std::string no_result, no_latency;   // why they cannot be known there; empty: they are
   // What the debug information says of it; nullptr where it is not asked.
   std::function<const DwarfFunction*()> described;
@@ -187,6 +190,7 @@ class PlaceFinder {
   bool force_;
   bool wants_entry_ = false;                                           // of the last place added
   bool is_session_ = false;                                            // and the kernel tells it with the return
+  bool takes_user_stack_ = false;                                      // a hit at the last place added
   std::map<std::string, std::unique_ptr<DwarfFunctions>> described_;   // by file
   std::map<std::pair<const Probe*, std::string>, std::size_t> known_;  // the last place of a name
 };

@@ -96,13 +96,43 @@ std::uint32_t uprobe_type() {
   return static_cast<std::uint32_t>(std::atoi(read_line("/sys/bus/event_source/devices/uprobe/type").c_str()));
 }
 
-// Where a function's returns are probed. The kernel's own way, which changes the stack, is the last resort.
-void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force, UserSpot& user) {
+// What is asked of a file's code, once for all of its functions.
+class FileCode {
+ public:
+  explicit FileCode(const Elf& elf) : elf_(elf) {}
+  const Elf& elf() const { return elf_; }
+  const FunctionCodes& functions() { return functions_ ? *functions_ : functions_.emplace(elf_); }
+  const std::string& harm() { return harm_ ? *harm_ : harm_.emplace(harm_of_returns(elf_)); }
+
+ private:
+  const Elf& elf_;
+  std::optional<FunctionCodes> functions_;
+  std::optional<std::string> harm_;
+};
+
+bool names(const Expression& expression, std::string_view name) {
+  return (expression.kind == Expression::Kind::name && expression.text == name) ||
+         std::any_of(expression.of.begin(), expression.of.end(),
+                     [&](const Expression& part) { return names(part, name); });
+}
+
+bool names(const Probe& probe, std::string_view name) {
+  return (probe.filter && names(*probe.filter, name)) ||
+         std::any_of(probe.shown.begin(), probe.shown.end(),
+                     [&](const ShownExpression& shown) { return names(shown.expression, name); });
+}
+
+// Where a function's returns are probed. The kernel's own way, which changes the stack, is the last resort: where it
+// is not known how a function returns, or where one that it ends in a jump to does. Gives why they cannot be; empty:
+// they can.
+std::string find_returns(const Probe& probe, FileCode& code, bool force, UserSpot& user) {
   user.place.at_return = true;
-  if (force) return;
-  auto address = elf.address_of(user.place.offset);
+  if (force) return {};
+  std::string harm = returns_oddly(user.function) ? "it may return twice" : code.harm();
+  auto address = code.elf().address_of(user.place.offset);
   FunctionReturns returns =
-      address ? function_returns(elf, *address) : FunctionReturns{.unknown = "it has no address", .places = {}};
+      address ? code.functions().returns(*address) : FunctionReturns{.unknown = "it has no address", .places = {}};
+  if (!returns.jumps.empty() && harm.empty() && (names(probe, "latency") || names(probe, "retval"))) return {};
   if (returns.unknown.empty()) {
     user.place.at_return = false;
     user.returns = returns.places;
@@ -110,15 +140,22 @@ void find_returns(const Probe& probe, std::size_t at, const Elf& elf, bool force
       user.no_result = user.no_latency =
           "the function ends in a jump to another, and what that does is not known here; probe that one, or say "
           "--force-uretprobe if nothing unwinds through it";
-    else if (moves_stacks(elf))
+    else if (moves_stacks(code.elf()))
       user.no_latency = "Go moves its stacks: which call it is that returns is not known";
-    return;
+    else if (std::find(returns.places.begin(), returns.places.end(), user.place.offset) != returns.places.end())
+      user.no_latency = "the function's first instruction is its last: such a call takes no time that could be told";
+    return {};
   }
-  if (std::string harm = harm_of_returns(elf); !harm.empty())
-    refuse_probe(probe, at,
-                 cat("a probe of returns may kill ", elf.shown(), " (", harm, "), and where ", user.function,
-                     " returns cannot be told: ", returns.unknown,
-                     "; probe the entry, or say --force-uretprobe if no call of it unwinds"));
+  if (harm.empty()) return {};
+  std::string name = user.one_of_many ? "it" : user.function;
+  return cat("a probe of returns may kill ", code.elf().shown(), " (", harm, "), and where ", name,
+             " returns cannot be told: ", returns.unknown,
+             "; probe the entry, or say --force-uretprobe if no call of it unwinds");
+}
+
+// Why what is asked for at its return is not known there; empty: it is.
+std::string unknown_at_return(const Probe& probe, const UserSpot& user) {
+  return names(probe, "latency") ? user.no_latency : names(probe, "retval") ? user.no_result : "";
 }
 
 // Whether a name may be one of a parameter, and so the debug information is to be asked.
@@ -155,6 +192,27 @@ void check_place(const Probe& probe, std::size_t at, const Elf& elf, std::uint64
                  cat("that is inside an instruction, which begins ", address - *begins,
                      " bytes before; the program "
                      "would be broken"));
+  if (is_mistaken(elf, address)) refuse_probe(probe, at, cat("that is ", mistaken_text));
+}
+
+// Gives why that cannot be probed; empty: it can.
+std::string find_beginning(FileCode& code, UserSpot& user) {
+  auto address = code.elf().address_of(user.place.offset);
+  if (!address || !may_begin_elsewhere(code.elf(), *address)) return {};
+  user.beginning = code.functions().beginning(*address);
+  user.cheap_with_stacks = makes_frame(code.elf(), *address + user.beginning.cheap);
+  return user.beginning.harmful ? cat("it begins with ", mistaken_text) : std::string();
+}
+
+struct Asked {
+  bool returns, force, inside;
+};
+
+// What is known of a function's beginning and end. Gives why it cannot be probed as asked; empty: it can.
+std::string look_at(const Probe& probe, FileCode& code, Asked asked, UserSpot& user) {
+  std::string refused = asked.returns ? find_returns(probe, code, asked.force, user) : "";
+  if (refused.empty() && user.one_of_many) refused = unknown_at_return(probe, user);
+  return refused.empty() && !asked.inside ? find_beginning(code, user) : refused;
 }
 
 void find_inside(const Probe& probe, const Elf& elf, const ElfSymbol& symbol, std::uint64_t offset, UserSpot& user) {
@@ -249,13 +307,19 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
     auto functions = functions_of(elf, function);
     std::size_t before = attachments.size();
     if (functions.empty()) refuse_function(probe, at, elf, function);
+    FileCode code(elf);
     for (const UserFunction& one : functions) {
       auto place = place_of(elf, one.symbol, pid, user.one_of_many);
       if (!place) continue;
       UserSpot found = user;
       found.place = *place;
       found.function = one.shown;
-      if (at_return) find_returns(probe, at, elf, force_, found);
+      std::string refused = look_at(probe, code, {.returns = at_return, .force = force_, .inside = offset > 0}, found);
+      if (!refused.empty()) {
+        if (!user.one_of_many) refuse_probe(probe, at, refused);
+        left_out.emplace_back(cat(file_name(elf.shown()), ':', one.shown), refused);
+        continue;
+      }
       if (offset) find_inside(probe, elf, one.symbol, offset, found);
       found.place.name = offset ? cat(one.shown, '+', offset) : one.shown;
       if (!user.narrow)
@@ -290,6 +354,8 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   attachment.pid = user.pid;
   attachment.offset = user.inside;
   attachment.one_of_many = user.one_of_many;
+  bool cheap = !place.at_return && (!takes_user_stack_ || user.cheap_with_stacks);
+  attachment.event.config2 += cheap ? user.beginning.cheap : user.beginning.first;
   if (wants_entry_) {
     Attachment entry = attachment;
     entry.cookie = entry_cookie(attachment.cookie, plans.share(FETCH_ENTRY | (spot.flags & FETCH_NARROW)));

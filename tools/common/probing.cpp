@@ -40,6 +40,7 @@ struct Probing::State {
 
 std::uint64_t PlaceFinder::add(Spot spot) {
   wants_entry_ = false;
+  takes_user_stack_ = demand_.user_stacks;
   Resolve own = spot.resolve;
   Resolve resolve = [&](const Expression& expression) -> std::optional<Fetched> {
     Fetched value;
@@ -50,6 +51,7 @@ std::uint64_t PlaceFinder::add(Spot spot) {
     }
     if (demand_.stacks && (expression.text == "kstack" || expression.text == "ustack")) {
       value.stack = expression.text == "kstack" ? 'K' : 'U';
+      takes_user_stack_ |= value.stack == 'U';
       return value;
     }
     if (expression.text != "latency" || !spot.at_return) return own(expression);
@@ -68,6 +70,7 @@ std::uint64_t PlaceFinder::add(Spot spot) {
     names.insert(names.end(), {"kstack", "ustack"});
     spot.flags |= (demand_.stacks->kernel_beneath() ? FETCH_KERNEL_STACK : 0) |
                   (demand_.stacks->user_beneath() ? FETCH_USER_STACK : 0);
+    takes_user_stack_ |= demand_.stacks->user_beneath();
   }
   std::size_t before = plans.count();
   std::uint32_t plan = plans.share(spot.probe, resolve, names, &place.values, spot.flags);

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "instructions.hpp"
 #include "kit/text.hpp"
+#include "kit/uprobe.hpp"
 
 namespace kit {
 namespace {
@@ -17,6 +17,12 @@ bool understood(const Elf& elf) { return elf.machine() == EM_X86_64 && elf.bits(
 std::optional<FunctionEnds> ends_of(const Elf& elf, const FunctionCodes::Code& code) {
   std::string bytes = elf.bytes_at(code.address, code.size);
   return bytes.size() == code.size ? function_ends(bytes) : std::nullopt;
+}
+
+constexpr std::size_t longest_instruction = 15;
+
+std::optional<Instruction> first_of(const Elf& elf, std::uint64_t address) {
+  return understood(elf) ? decode_instruction(elf.bytes_at(address, longest_instruction)) : std::nullopt;
 }
 
 FunctionReturns not_known(std::string why) { return {.unknown = std::move(why), .places = {}, .jumps = {}}; }
@@ -82,6 +88,49 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
   return found;
 }
 
+Beginning FunctionCodes::beginning(std::uint64_t address) const {
+  if (!may_begin_elsewhere(elf_, address)) return {};
+  const Code* code = at(address);
+  bool known = code && code->address == address;
+  // Up to another's beginning, which is called by itself.
+  auto next = std::upper_bound(codes_.begin(), codes_.end(), address,
+                               [](std::uint64_t of, const Code& one) { return of < one.address; });
+  Beginning found = beginning_of(elf_.bytes_at(address, known ? code->size : longest_instruction));
+  if (known && (next == codes_.end() || next->address > address + found.cheap)) return found;
+  return {.harmful = is_mistaken(elf_, address)};
+}
+
+UserPlace beginning_place(const Elf& elf, UserPlace place) {
+  auto address = elf.address_of(place.offset);
+  if (!address || !may_begin_elsewhere(elf, *address)) return place;
+  Beginning beginning = FunctionCodes(elf).beginning(*address);
+  if (beginning.harmful)
+    throw Failure(Exit::unsupported,
+                  cat("cannot probe ", place.name, " in ", place.shown, ": it begins with ", mistaken_text));
+  place.offset += beginning.cheap;
+  return place;
+}
+
+bool may_begin_elsewhere(const Elf& elf, std::uint64_t address) {
+  auto first = first_of(elf, address);
+  return first && (first->vector || (first->idle && !first->emulated));
+}
+
+bool begins_with_vector(const Elf& elf, std::uint64_t address) {
+  auto first = first_of(elf, address);
+  return first && first->vector;
+}
+
+bool is_mistaken(const Elf& elf, std::uint64_t address) {
+  auto first = first_of(elf, address);
+  return first && first->mistaken;
+}
+
+bool makes_frame(const Elf& elf, std::uint64_t address) {
+  constexpr std::string_view push_rbp = "\x55";
+  return understood(elf) && elf.bytes_at(address, 1) == push_rbp;
+}
+
 FunctionReturns function_returns(const Elf& elf, std::uint64_t address) { return FunctionCodes(elf).returns(address); }
 
 std::optional<std::uint64_t> instruction_at(const Elf& elf, std::uint64_t address) {
@@ -94,6 +143,13 @@ std::optional<std::uint64_t> instruction_at(const Elf& elf, std::uint64_t addres
 }
 
 bool moves_stacks(const Elf& elf) { return elf.section(".gopclntab") || elf.section(".go.buildinfo"); }
+
+bool returns_oddly(std::string_view name) {
+  for (const char* part : {"setjmp", "longjmp", "context", "vfork", "clone", "restore_rt", "dl_runtime", "dl_tls",
+                           "dlsym", "dlvsym", "dlopen", "dlmopen", "backtrace", "mcount", "__fentry__"})
+    if (name.find(part) != name.npos) return true;
+  return false;
+}
 
 std::string harm_of_returns(const Elf& elf) {
   if (moves_stacks(elf)) return "Go moves its stacks";

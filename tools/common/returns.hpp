@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "instructions.hpp"
 #include "kit/elf.hpp"
 
 namespace kit {
@@ -33,6 +34,8 @@ class FunctionCodes {
   const Code* at(std::uint64_t address) const;
   // Of the function that begins at an address.
   FunctionReturns returns(std::uint64_t address) const;
+  // Where that is probed. Of one whose size is not known, where its first instruction is.
+  Beginning beginning(std::uint64_t address) const;
 
  private:
   std::vector<Code> parts_of(const Code& code) const;
@@ -42,12 +45,28 @@ class FunctionCodes {
   std::map<std::string, Code> cold_;
 };
 
+// Whether the kernel would mistake the instruction at an address, if it were probed; and what is said of it.
+constexpr const char* mistaken_text =
+    "an instruction of AVX that the kernel takes for another and would leave out: the program would be broken";
+bool is_mistaken(const Elf& elf, std::uint64_t address);
+// Whether it is worth asking where a function is probed: functions mostly begin with what is as good as any.
+bool may_begin_elsewhere(const Elf& elf, std::uint64_t address);
+// Whether it is of VEX or EVEX, most of which the kernel cannot probe.
+bool begins_with_vector(const Elf& elf, std::uint64_t address);
+// Whether code at an address makes a frame first: there the kernel's own walk of the stack, when it is probed, does not
+// miss the caller (6.12, cfa7f3d2c526).
+bool makes_frame(const Elf& elf, std::uint64_t address);
+
 // Of one function alone.
 FunctionReturns function_returns(const Elf& elf, std::uint64_t address);
 
 // Where the instruction begins that holds the byte at an address, as its symbol's code tells; nothing if that is not
 // known.
 std::optional<std::uint64_t> instruction_at(const Elf& elf, std::uint64_t address);
+
+// By a function's name: those return twice, or otherwise than to where they were called from, or look who calls them,
+// and no uretprobe may be there.
+bool returns_oddly(std::string_view name);
 
 // Why a uretprobe may kill a program of this file; empty: there is no sign of it.
 std::string harm_of_returns(const Elf& elf);

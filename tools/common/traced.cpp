@@ -40,22 +40,6 @@ const std::set<std::string_view> unasked = {"_start",
                                             "__libc_start_main",
                                             "__cxa_finalize"};
 
-// Those return twice, or otherwise than to where they were called from, or look who calls them: no function of which
-// the return address may be another.
-bool returns_oddly(std::string_view name) {
-  for (const char* part : {"setjmp", "longjmp", "context", "vfork", "clone", "restore_rt", "dl_runtime", "dl_tls",
-                           "dlsym", "dlvsym", "dlopen", "dlmopen", "backtrace", "mcount", "__fentry__"})
-    if (name.find(part) != name.npos) return true;
-  return false;
-}
-
-// VEX or EVEX, most of which the kernel cannot probe. It says so itself, but takes long to undo what it has attached of
-// the others.
-bool begins_with_vector(const Elf& elf, std::uint64_t address) {
-  std::string first = elf.bytes_at(address, 1);
-  return elf.machine() == EM_X86_64 && (first == "\xc4" || first == "\xc5" || first == "\x62");
-}
-
 bool matches_any(const std::vector<std::string>& globs, std::string_view text, std::string_view other = {}) {
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
     return glob_matches(glob, text) || (!other.empty() && glob_matches(glob, other));
@@ -232,11 +216,13 @@ void TracedFunctions::State::add(const Elf& elf, const ElfSymbol& symbol, std::u
   }
   if (!known.insert({&elf, place.offset}).second) return;
   auto address = elf.address_of(place.offset);
-  if (begins_with_vector(elf, address.value_or(0))) {
+  const FunctionCodes& code = codes.try_emplace(&elf, elf).first->second;
+  Beginning beginning = code.beginning(address.value_or(0));
+  // What the kernel refuses it says itself, but takes long to undo what it has attached of the others.
+  if (beginning.first == 0 && begins_with_vector(elf, address.value_or(0))) {
     left_out.emplace_back(name, "it begins with an instruction that the kernel cannot probe");
     return;
   }
-  const FunctionCodes& code = codes.try_emplace(&elf, elf).first->second;
   FunctionReturns returns = code.returns(address.value_or(0));
   // With a jump at the end, too: where the function that it leads to returns is known by the kernel's own way alone.
   bool harmless = harm.empty() && !returns_oddly(symbol.name);
@@ -257,9 +243,9 @@ void TracedFunctions::State::add(const Elf& elf, const ElfSymbol& symbol, std::u
   // Its first instruction is its last.
   bool at_once = !popped && std::erase(places, place.offset);
   std::uint64_t ends = FGRAPH_AT_ONCE | (is_jump(place.offset) ? FGRAPH_AT_JUMP : 0);
-  probe(elf, place.offset, cookie | (at_once ? ends : 0) | plans.enter, false);
+  probe(elf, place.offset + (at_once ? 0 : beginning.cheap), cookie | (at_once ? ends : 0) | plans.enter, false);
   cookie |= FGRAPH_AT_RETURN;
-  if (popped) return probe(elf, place.offset, cookie | FGRAPH_POPPED | plans.leave, true);
+  if (popped) return probe(elf, place.offset + beginning.first, cookie | FGRAPH_POPPED | plans.leave, true);
   for (std::uint64_t at : places) probe(elf, at, cookie | (is_jump(at) ? FGRAPH_AT_JUMP : plans.leave), false);
 }
 
