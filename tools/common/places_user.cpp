@@ -195,6 +195,14 @@ void check_place(const Probe& probe, std::size_t at, const Elf& elf, std::uint64
   if (is_mistaken(elf, address)) refuse_probe(probe, at, cat("that is ", mistaken_text));
 }
 
+UserPlace address_place(const Probe& probe, std::size_t at, const Elf& elf, const std::string& name,
+                        std::uint64_t address) {
+  auto in_file = elf.offset_of(address);
+  if (!in_file) refuse_probe(probe, at, cat(elf.shown(), " has no code at that address"));
+  check_place(probe, at, elf, address);
+  return {.path = elf.path(), .shown = elf.shown(), .offset = *in_file, .name = name};
+}
+
 // Gives why that cannot be probed; empty: it can.
 std::string find_beginning(FileCode& code, UserSpot& user) {
   auto address = code.elf().address_of(user.place.offset);
@@ -295,11 +303,8 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
     user.narrow = elf.machine() == EM_386;
     user.one_of_many = is_glob(function);
     if (auto address = parse_hex(function)) {
-      auto in_file = elf.offset_of(*address + offset);
       if (at_return) refuse_probe(probe, at, "a return is probed by its function's name");
-      if (!in_file) refuse_probe(probe, at, cat(elf.shown(), " has no code at that address"));
-      check_place(probe, at, elf, *address + offset);
-      user.place = {.path = elf.path(), .shown = elf.shown(), .offset = *in_file, .name = function};
+      user.place = address_place(probe, at, elf, function, *address + offset);
       user.inside = true;
       add_user(probe, user);
       continue;
