@@ -6,6 +6,7 @@
  */
 #include "lib/fetch.bpf.h"
 #include "lib/span.bpf.h"
+#include "lib/stream.bpf.h"
 
 #include "fgraph.h"
 

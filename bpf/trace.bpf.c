@@ -2,6 +2,7 @@
 /* A record for each hit of any probe. */
 #define HIT_STACKS
 #include "lib/hit.bpf.h"
+#include "lib/stream.bpf.h"
 
 #include "trace.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A record for each hit of a USDT probe; the frontend attaches it to every place of every probe that is asked for. */
 #include "lib/fetch.bpf.h"
+#include "lib/stream.bpf.h"
 
 #include "usdtsnoop.h"
 

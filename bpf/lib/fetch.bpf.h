@@ -10,7 +10,6 @@
 
 #include "copies.bpf.h"
 #include "filter.bpf.h"
-#include "stream.bpf.h"
 
 /*
  * Read-only knobs: bytes of one string, its NUL included, and where strings may begin, both powers of two, so that a

@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <future>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "kernel_types.hpp"
@@ -25,6 +27,7 @@
 #include "kit/handle.hpp"
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
+#include "signals.hpp"
 
 namespace kit {
 namespace {
@@ -44,36 +47,53 @@ Loading& loading() {
 
 bool kernel_has_types() { return access("/sys/kernel/btf/vmlinux", R_OK) == 0; }
 
-// Puts NAME_first into each map of maps (bpf/lib/swap.bpf.h). The kernel lets such a call return only when no program
-// may use what was there before, some 10 ms later: so all are made at once, and beside the verifier.
+// Puts NAME_first into each map of maps (bpf/lib/swap.bpf.h). It is there at once, but the kernel lets such a call
+// return only when no program may use what was there before, some 10 ms later, and that was nothing: nobody waits for
+// it.
 class FirstMaps {
  public:
   explicit FirstMaps(bpf_object* object) : object_(object) {}
   // When the maps are there; a second time it does nothing.
   void begin() {
     if (std::exchange(begun_, true)) return;
+    NoSignals none;
     bpf_map* map;
     bpf_object__for_each_map(map, object_) {
       int slot = bpf_map__fd(map);
       bpf_map* first = bpf_object__find_map_by_name(object_, cat(bpf_map__name(map), "_first").c_str());
       if (bpf_map__type(map) != BPF_MAP_TYPE_ARRAY_OF_MAPS || slot < 0 || !first) continue;
-      calls_.push_back(std::async(std::launch::async, [slot, fd = bpf_map__fd(first)] {
+      slots_.emplace_back(slot, calls().size());
+      calls().push_back(std::async(std::launch::async, [slot, fd = bpf_map__fd(first)] {
         int zero = 0;
         return bpf_map_update_elem(slot, &zero, &fd, BPF_ANY);
       }));
     }
   }
-  // 0, or what the kernel refused one with.
+  // When all are there: 0, or what the kernel refused one with.
   int end() {
     int error = 0;
-    for (std::future<int>& call : calls_) error = std::min(error, call.get());
+    for (auto [slot, call] : slots_) error = std::min(error, see(slot, calls()[call]));
     return error;
   }
 
  private:
+  static int see(int slot, std::future<int>& call) {
+    std::uint32_t zero = 0, id = 0;
+    while (bpf_map_lookup_elem(slot, &zero, &id) != 0) {
+      if (call.wait_for(std::chrono::seconds(0)) == std::future_status::ready) return call.get();
+      std::this_thread::yield();
+    }
+    return 0;
+  }
+  // They end by themselves, at the latest when we do.
+  static std::vector<std::future<int>>& calls() {
+    static std::vector<std::future<int>> all;
+    return all;
+  }
+
   bpf_object* object_;
   bool begun_ = false;
-  std::vector<std::future<int>> calls_;
+  std::vector<std::pair<int, std::size_t>> slots_;  // with the call of each
 };
 // Of the object that is being loaded.
 FirstMaps* first_maps = nullptr;

@@ -456,12 +456,16 @@ Fetched field_value(const Field& field, const std::string& format, bool user_add
   return value;
 }
 
-}  // namespace
+std::string path_of_event(std::string event) { return event.replace(event.find(':'), 1, "/"); }
 
-void PlaceFinder::find_tracepoint(const Probe& probe) {
+// Those that the probe names, CATEGORY:EVENT.
+std::vector<std::string> events_of(const Probe& probe) {
+  if (probe.target.find(':') == std::string::npos)
+    refuse_probe(probe, probe.target_at, "a tracepoint is CATEGORY:EVENT");
+  // All are read only where that is asked for, or none is found: there are thousands.
+  bool one = !is_glob(probe.target) && probe.target.find('/') == std::string::npos;
+  if (one && tracepoint_id(path_of_event(probe.target)) >= 0) return {probe.target};
   int error = 0;
-  std::size_t colon = probe.target.find(':');
-  if (colon == std::string::npos) refuse_probe(probe, probe.target_at, "a tracepoint is CATEGORY:EVENT");
   std::vector<std::string> all = tracepoints(error), found;
   if (error)
     throw Failure(error == EACCES || error == EPERM ? Exit::denied : Exit::unsupported,
@@ -474,10 +478,14 @@ void PlaceFinder::find_tracepoint(const Probe& probe) {
     refuse_probe(probe, probe.target_at,
                  cat("this kernel has no tracepoint ", probe.target, suggestion(probe.target, all)));
   std::sort(found.begin(), found.end());
-  for (const std::string& event : found) {
-    std::string path = event;
-    path.replace(path.find(':'), 1, "/");
-    std::string format = tracepoint_format(path);
+  return found;
+}
+
+}  // namespace
+
+void PlaceFinder::find_tracepoint(const Probe& probe) {
+  for (const std::string& event : events_of(probe)) {
+    std::string path = path_of_event(event), format = tracepoint_format(path);
     auto fields = fields_of_format(format);
     Spot spot{.probe = probe, .name = cat("tracepoint:", event), .function = {}};
     for (const Field& field : fields)

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 
 #include "kit/text.hpp"
 #include "processes.hpp"
+#include "signals.hpp"
 #include "unwind_modules.hpp"
 
 namespace kit {
@@ -98,12 +98,8 @@ class Unwinder::Worker {
     // Making a table takes tens of MiB for a moment, after which glibc would keep as much for the next. Once this is
     // said it does not.
     mallopt(M_TRIM_THRESHOLD, 128 << 10);
-    // Signals are the loop's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    NoSignals none;
     thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   ~Worker() { stop(); }
 
