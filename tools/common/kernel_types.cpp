@@ -10,12 +10,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <cstring>
 #include <deque>
+#include <future>
 #include <memory>
 
 #include "kit/handle.hpp"
+#include "signals.hpp"
 
 namespace kit {
 namespace {
@@ -97,31 +98,28 @@ bool is_data(std::uint32_t kind) {
   }
 }
 
-}  // namespace
-
-// The names that are searched for. Most of the kernel's are told from them by their first four bytes alone.
-class Types::Names {
- public:
-  explicit Names(const std::set<std::string>& names) : names_(names.begin(), names.end()) {
-    for (const std::string& name : names) beginnings_.set(slot(name.c_str(), name.size() + 1));
+// A mark of a name, made of its first 16 bytes, of which there are so many to read. Without a branch: where names end
+// nobody can foresee.
+std::uint16_t mark_of(const char* name) {
+  constexpr std::uint64_t ones = ~std::uint64_t{} / 0xff, spread = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
+  std::uint64_t words[2], ends[2];
+  std::memcpy(words, name, sizeof words);
+  for (int i = 0; i < 2; i++) {
+    // The lowest bit is that of the first NUL, as strlen() finds it; what is behind does not count.
+    ends[i] = (words[i] - ones) & ~words[i] & ones << 7;
+    words[i] &= (ends[i] & -ends[i]) - 1;
   }
-  // A name that ends in a NUL within the size.
-  bool has(const char* name, std::size_t size) const {
-    return beginnings_.test(slot(name, size)) && names_.contains(std::string_view(name));
-  }
+  words[1] &= ends[0] ? 0 : ~std::uint64_t{};
+  return static_cast<std::uint16_t>((words[0] * spread ^ words[1]) * spread >> 48);
+}
 
- private:
-  static std::size_t slot(const char* name, std::size_t size) {
-    std::uint32_t beginning = 0;
-    for (std::size_t i = 0; i < std::min<std::size_t>(size, 4) && name[i]; i++)
-      beginning = beginning << 8 | static_cast<unsigned char>(name[i]);
-    return beginning * 0x9e3779b1U >> 20;  // the golden ratio's bits: 12 of them are left
-  }
-  std::set<std::string, std::less<>> names_;
-  std::bitset<4096> beginnings_;
-};
-
-namespace {
+// One that ends in a NUL within the size.
+std::uint16_t mark_of(std::string_view name) {
+  if (name.size() >= 16) return mark_of(name.data());
+  char copy[16] = {};
+  std::copy(name.begin(), name.end(), copy);
+  return mark_of(copy);
+}
 
 // BTF data that grows by types taken out of another.
 class Cutting {
@@ -189,29 +187,43 @@ std::string_view Types::string(std::uint32_t place) const {
 }
 
 const std::vector<std::uint32_t>& Types::places() const {
-  if (!places_.empty()) return places_;
-  places_.reserve(types_.size() / 16);
-  for (std::size_t at = 0, next; at < types_.size(); at = next) {
-    next = at + record_bytes(read_as<btf_type>(types_, at));
-    if (next > types_.size()) break;
-    places_.push_back(static_cast<std::uint32_t>(at));
-  }
+  if (places_.empty()) index();
   return places_;
 }
 
+void Types::index() const {
+  std::vector<std::uint32_t> places;
+  std::vector<std::uint16_t> marks;
+  places.reserve(types_.size() / 16);
+  marks.reserve(types_.size() / 16);
+  for (std::size_t at = 0, next; at + sizeof(btf_type) <= types_.size(); at = next) {
+    btf_type type;
+    std::memcpy(&type, types_.data() + at, sizeof type);
+    next = at + record_bytes(type);
+    if (next > types_.size()) break;
+    places.push_back(static_cast<std::uint32_t>(at));
+    bool known = type.name_off + std::size_t{16} <= strings_.size();
+    marks.push_back(known ? mark_of(strings_.data() + type.name_off) : mark_of(string(type.name_off)));
+  }
+  places_ = std::move(places);
+  marks_ = std::move(marks);
+}
+
 template <typename Kind, typename Found>
-void Types::search(const Names& names, Kind is_kind, Found found) const {
+void Types::search(const std::set<std::string>& names, Kind is_kind, Found found) const {
+  std::vector<bool> wanted(1 << 16);
+  for (const std::string& name : names) wanted[mark_of(std::string_view(name))] = !name.empty();
   for (std::uint32_t id = 1; id <= places().size(); id++) {
+    if (!wanted[marks_[id - 1]]) continue;
     auto type = read_as<btf_type>(types_, places()[id - 1]);
-    if (!is_kind(BTF_INFO_KIND(type.info)) || type.name_off == 0 || type.name_off >= strings_.size()) continue;
-    if (names.has(strings_.data() + type.name_off, strings_.size() - type.name_off) && found(id)) return;
+    if (is_kind(BTF_INFO_KIND(type.info)) && names.contains(std::string(string(type.name_off))) && found(id)) return;
   }
 }
 
 std::uint32_t Types::find(std::string_view name, std::uint32_t kind) const {
   std::uint32_t id = 0;
   search(
-      Names({std::string(name)}), [&](std::uint32_t one) { return one == kind; },
+      {std::string(name)}, [&](std::uint32_t one) { return one == kind; },
       [&](std::uint32_t one) { return (id = one) != 0; });
   return id;
 }
@@ -235,7 +247,7 @@ std::uint32_t Types::tracepoint_arguments(std::string_view tracepoint) const {
 
 std::string Types::cut(const std::set<std::string>& names) const {
   Cutting cutting(strings_);
-  search(Names(names), is_data, [&](std::uint32_t id) { return cutting.id(id) == 0; });
+  search(names, is_data, [&](std::uint32_t id) { return cutting.id(id) == 0; });
   return cutting.finish(
       [&](std::uint32_t id) { return id <= places().size() ? record(places()[id - 1]) : std::string_view(); });
 }
@@ -289,6 +301,11 @@ std::unique_ptr<Loaded>& loaded() {
   return one;
 }
 
+std::future<std::unique_ptr<Loaded>>& loading_types() {
+  static std::future<std::unique_ptr<Loaded>> one;
+  return one;
+}
+
 // A section of an ELF file in memory; empty if there is none.
 std::string_view section(Elf* elf, std::string_view wanted) {
   std::size_t names = 0;
@@ -310,17 +327,31 @@ constexpr std::size_t core_at_word = 6, core_size_word = 7;
 
 }  // namespace
 
+void KernelTypes::begin() {
+  if (loaded() || loading_types().valid()) return;
+  NoSignals none;
+  loading_types() = std::async(std::launch::async, [] {
+    auto all = std::make_unique<Loaded>();
+    all->types.index();
+    return all;
+  });
+}
+
 const Types& KernelTypes::get() {
-  if (!loaded()) loaded() = std::make_unique<Loaded>();
+  if (!loaded()) begin();
+  if (!loaded()) loaded() = loading_types().get();
   return loaded()->types;
 }
 
 void KernelTypes::use(const std::string& file) {
-  types_file() = file;
   forget();
+  types_file() = file;
 }
 
-void KernelTypes::forget() { loaded().reset(); }
+void KernelTypes::forget() {
+  if (loading_types().valid()) loading_types().get();
+  loaded().reset();
+}
 
 std::set<std::string> core_types(std::string_view object) {
   std::set<std::string> names;

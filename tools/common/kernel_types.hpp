@@ -26,24 +26,29 @@ class Types {
   std::uint32_t tracepoint_arguments(std::string_view tracepoint) const;
   // The types of these names with all that they contain, what is behind pointers left out, as BTF data of their own.
   std::string cut(const std::set<std::string>& names) const;
+  // Goes through all once, which the first of the others does else.
+  void index() const;
 
  private:
-  class Names;
   // Calls found(id) for each type of these names and kinds, in order, until it is true.
   template <typename Kind, typename Found>
-  void search(const Names& names, Kind is_kind, Found found) const;
+  void search(const std::set<std::string>& names, Kind is_kind, Found found) const;
   std::string_view record(std::size_t at) const;
   std::string_view string(std::uint32_t place) const;
   const std::vector<std::uint32_t>& places() const;
   std::string_view types_, strings_;
-  mutable std::vector<std::uint32_t> places_;  // of the types, by id less 1
+  // Of the types, by id less 1: where they are, and marks of their names, by which nearly all others are told apart.
+  mutable std::vector<std::uint32_t> places_;
+  mutable std::vector<std::uint16_t> marks_;
 };
 
 // The kernel's own types, /sys/kernel/btf/vmlinux. libbpf's reader takes some 10 ms and thrice the file's size in
 // memory, and then, for each type that a program mentions, 1 ms to look for others of its name.
 class KernelTypes {
  public:
-  // Read at the first call; empty where the kernel offers none.
+  // Begins to read and index them, in a thread of its own: that takes 2 ms, in which there is other work.
+  static void begin();
+  // Empty where the kernel offers none.
   static const Types& get();
   // From this file from now on (--btf), which says of the running kernel what it does not say itself.
   static void use(const std::string& file);

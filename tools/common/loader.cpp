@@ -324,6 +324,14 @@ bool locks_memory() {
          KernelTypes::get().find("bpf_map_memory", BTF_KIND_STRUCT);
 }
 
+bool counts_skips_of_events() {
+  static const bool counts = [] {
+    std::string types = KernelTypes::get().cut({"bpf_link_info"});
+    return types.find(std::string_view("\0missed\0", 8)) != types.npos;
+  }();
+  return counts;
+}
+
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
   write_core_types();
   suit_maps(object);
@@ -333,6 +341,7 @@ int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
   if (!error) maps.begin();
   first_maps = nullptr;
   if (int refused = maps.end(); !error) error = refused;
+  counts_skips_of_events();
   KernelTypes::forget();
   return error;
 }

@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "kit/kernel.hpp"
-#include "kernel_types.hpp"
 #include "kit/text.hpp"
+#include "loader.hpp"
 
 namespace kit {
 namespace {
@@ -104,19 +104,6 @@ void read_losses(bpf_object* object, Losses& lost) {
     return false;
   });
 }
-
-namespace {
-
-// Since 6.7, with which links tell what they missed (e2b2cd592a9f), as the type of what is told of a link shows.
-bool counts_skips_of_events() {
-  static const bool counts = [] {
-    std::string types = KernelTypes::get().cut({"bpf_link_info"});
-    return types.find(std::string_view("\0missed\0", 8)) != types.npos;
-  }();
-  return counts;
-}
-
-}  // namespace
 
 Count operator+(Count one, Count other) {
   if (!one || !other) return std::nullopt;

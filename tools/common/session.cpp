@@ -13,6 +13,7 @@
 
 #include "command.hpp"
 #include "filter.hpp"
+#include "kernel_types.hpp"
 #include "kit/capture.hpp"
 #include "kit/loop.hpp"
 #include "kit/names.hpp"
@@ -187,6 +188,7 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   s.settings = options.parse(argc, argv);
   verbose = s.settings.verbose;
   use_types_of(s.settings.btf);
+  if (s.settings.replay.empty()) KernelTypes::begin();
   libbpf_set_print(print_libbpf);
   check_filters(s.settings);
   bool reports = s.settings.interval || !s.settings.replay.empty();
