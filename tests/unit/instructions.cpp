@@ -116,3 +116,16 @@ TEST_CASE("a program's functions are understood") {
   CHECK(kit::instruction_at(elf, steps.address + 3) == steps.address + 2);
   CHECK(kit::function_returns(elf, steps.address + 1).unknown == "its size is not known");
 }
+
+TEST_CASE("how long a library's functions are is told without their symbols") {
+  kit::ElfPlace place = kit::find_elf("libc.so.6");
+  kit::Elf elf(place.path, place.shown);
+  if (elf.machine() != EM_X86_64) SKIP_CASE("its instructions are known on x86_64 only");
+  std::size_t alike = 0, other = 0;
+  for (const kit::ElfSymbol& symbol : elf.functions("*"))
+    if (std::uint64_t size = kit::described_size(elf, symbol.address); size && symbol.size && !symbol.indirect)
+      (size == symbol.size ? alike : other)++;
+  CHECK(kit::described_size(elf, elf.function("malloc").address + 1) == 0);
+  CHECK(alike > 1000);
+  CHECK(other < alike / 100);
+}

@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "kit/text.hpp"
@@ -23,6 +24,13 @@ constexpr std::size_t longest_instruction = 15;
 
 std::optional<Instruction> first_of(const Elf& elf, std::uint64_t address) {
   return understood(elf) ? decode_instruction(elf.bytes_at(address, longest_instruction)) : std::nullopt;
+}
+
+template <typename Number>
+Number number_at(std::string_view bytes, std::size_t at) {
+  Number number{};
+  if (at + sizeof number <= bytes.size()) std::memcpy(&number, bytes.data() + at, sizeof number);
+  return number;
 }
 
 FunctionReturns not_known(std::string why) { return {.unknown = std::move(why), .places = {}, .jumps = {}}; }
@@ -88,15 +96,40 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
   return found;
 }
 
+std::uint64_t described_size(const Elf& elf, std::uint64_t address) {
+  auto where = elf.segment(PT_GNU_EH_FRAME);
+  if (!where) return 0;
+  constexpr std::string_view usual("\x01\x1b\x03\x3b", 4);
+  constexpr std::size_t count_at = 8, rows_at = 12, row_size = 8, begin_at = 8, range_at = 12;
+  std::string table = elf.bytes_at(where->address, where->file_size);
+  if (!table.starts_with(usual)) return 0;
+  auto begin_of = [&](std::size_t row) {
+    return where->address + static_cast<std::uint64_t>(number_at<std::int32_t>(table, rows_at + row * row_size));
+  };
+  std::size_t low = 0, high = number_at<std::uint32_t>(table, count_at);
+  while (low < high) {
+    std::size_t middle = (low + high) / 2;
+    if (begin_of(middle) < address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  std::uint64_t at = where->address + static_cast<std::uint64_t>(number_at<std::int32_t>(
+                                          table, rows_at + low * row_size + sizeof(std::int32_t)));
+  std::string entry = elf.bytes_at(at, range_at + sizeof(std::uint32_t));
+  std::uint64_t begins = at + begin_at + static_cast<std::uint64_t>(number_at<std::int32_t>(entry, begin_at));
+  return begins == address ? number_at<std::uint32_t>(entry, range_at) : 0;
+}
+
 Beginning FunctionCodes::beginning(std::uint64_t address) const {
   if (!may_begin_elsewhere(elf_, address)) return {};
   const Code* code = at(address);
-  bool known = code && code->address == address;
+  std::uint64_t size = code && code->address == address ? code->size : code ? 0 : described_size(elf_, address);
   // Up to another's beginning, which is called by itself.
   auto next = std::upper_bound(codes_.begin(), codes_.end(), address,
                                [](std::uint64_t of, const Code& one) { return of < one.address; });
-  Beginning found = beginning_of(elf_.bytes_at(address, known ? code->size : longest_instruction));
-  if (known && (next == codes_.end() || next->address > address + found.cheap)) return found;
+  Beginning found = beginning_of(elf_.bytes_at(address, size));
+  if (size && (next == codes_.end() || next->address > address + found.cheap)) return found;
   return {.harmful = is_mistaken(elf_, address)};
 }
 

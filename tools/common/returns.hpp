@@ -49,6 +49,10 @@ class FunctionCodes {
 constexpr const char* mistaken_text =
     "an instruction of AVX that the kernel takes for another and would leave out: the program would be broken";
 bool is_mistaken(const Elf& elf, std::uint64_t address);
+// How long a function without a symbol of its own is, as its call frame information says; 0: it does not. A table of
+// beginnings and entries, sorted, both counted from where it is (.eh_frame_hdr, Linux Standard Base 10.6.2); only in
+// the encodings that linkers write, 4 bytes each.
+std::uint64_t described_size(const Elf& elf, std::uint64_t address);
 // Whether it is worth asking where a function is probed: functions mostly begin with what is as good as any.
 bool may_begin_elsewhere(const Elf& elf, std::uint64_t address);
 // Whether it is of VEX or EVEX, most of which the kernel cannot probe.
