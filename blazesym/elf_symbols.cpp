@@ -118,7 +118,11 @@ void ElfFile::forget_pages() const {
   std::size_t size = 0;
   char* start = elf_ && fd_ >= 0 ? elf_rawfile(elf_, &size) : nullptr;
   struct stat status {};
-  if (start && fstat(fd_, &status) == 0 && is_mapping_of(start, status.st_ino)) madvise(start, size, MADV_DONTNEED);
+  if (!start || reinterpret_cast<std::uintptr_t>(start) % static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE)) != 0)
+    return;
+  // Whether libelf has it mapped, or else copied to memory, is asked once.
+  static const bool maps = fstat(fd_, &status) == 0 && is_mapping_of(start, status.st_ino);
+  if (maps) madvise(start, size, MADV_DONTNEED);
 }
 
 bool ElfFile::address_of(std::uint64_t offset, std::uint64_t& address) const {

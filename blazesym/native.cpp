@@ -299,10 +299,12 @@ class Native : public Symbolizer {
     loaded.root = root;
     loaded.module.path = path;
     loaded.module.number = ++modules_;
-    if (loaded.file)
-      loaded.module.build_id = loaded.file.build_id();
-    else
+    if (!loaded.file) {
       loaded.wrong = Reason::broken_file;
+      return;
+    }
+    loaded.module.build_id = loaded.file.build_id();
+    loaded.file.forget_pages();  // until a name is asked for
   }
 
   // One image for all processes of one kind: told apart by its build id.

@@ -13,7 +13,7 @@
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
-#include "mapped_code.hpp"
+#include "probed_file.hpp"
 #include "places.hpp"
 
 namespace kit {
@@ -192,7 +192,7 @@ bool needs_copies(std::string_view program) {
 
 void Attached::add(bpf_program* program, const Attachment& attachment) {
   std::string_view name = attachment.program;
-  std::optional<MappedCode> mapped;
+  std::optional<ProbedFile> mapped;
   if (attachment.path.find('/') != attachment.path.npos) mapped.emplace(attachment.path);  // else a function's name
   int fd = bpf_program__fd(program);
   // The first copy is what libbpf has loaded. Of events that threads inherit the kernel forgets the cookie.

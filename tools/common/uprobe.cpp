@@ -9,7 +9,7 @@
 
 #include "kit/text.hpp"
 #include "loader.hpp"
-#include "mapped_code.hpp"
+#include "probed_file.hpp"
 
 namespace kit {
 namespace {
@@ -73,7 +73,7 @@ Link attach_user(bpf_program* program, const UserPlace& place, std::uint64_t coo
   } else if (cookie) {
     copy.emplace(program, cookie);
   }
-  MappedCode mapped(place.path);
+  ProbedFile mapped(place.path);
   bpf_link* link = bpf_program__attach_uprobe_opts(program, pid ? static_cast<pid_t>(*pid) : -1, place.path.c_str(),
                                                    place.offset, &options);
   if (link) return Link(link);

@@ -14,18 +14,18 @@
 
 namespace kit {
 
-class MappedCode {
+class ProbedFile {
  public:
   // Of what cannot be mapped (a file system mounted noexec) nothing is.
-  explicit MappedCode(const std::string& path) {
+  explicit ProbedFile(const std::string& path) {
     Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status {};
     if (!file || fstat(file.get(), &status) != 0) return;
     size_ = static_cast<std::size_t>(status.st_size);
     at_ = mmap(nullptr, size_, PROT_READ | PROT_EXEC, MAP_PRIVATE, file.get(), 0);
   }
-  MappedCode(const MappedCode&) = delete;
-  ~MappedCode() {
+  ProbedFile(const ProbedFile&) = delete;
+  ~ProbedFile() {
     if (at_ != MAP_FAILED) munmap(at_, size_);
   }
 
