@@ -11,6 +11,7 @@ from packages import LOADS, OURS, ROOT, CannotRun
 from tracer import Tracer, count_rows, program_time, programs, run_time_statistics
 
 DRAINED = 0.3  # seconds in which every tool has read what is there
+SETTLED = 0.2  # seconds in which the kernel has freed what the last tool left behind
 BYSTANDER = ([str(LOADS / "getppid"), "300000"], 300_000)
 
 
@@ -113,6 +114,7 @@ def started(contest, package, ask):
 
 def start(question, contest, package, ask, scale):
     """From exec until ready, the most memory so far, and how long it takes to end."""
+    time.sleep(SETTLED)
     tracer = started(contest, package, ask)
     figures = {"ready": tracer.ready_ms, "peak": tracer.memory_kb("VmHWM")}
     tracer.stop()

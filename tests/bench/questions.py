@@ -71,6 +71,7 @@ LATENCY_SCRIPT = (
 )
 SWITCHES_SCRIPT = "tracepoint:sched:sched_switch { @[args->prev_pid, args->next_pid] = count(); }"
 FUNCTION = "uprobe:LOAD:called"
+GUARDED = "uprobe:LOAD:guarded"
 FUNCTION_SCRIPT = (
     "uprobe:LOAD:called { @begin[tid] = nsecs; } "
     "uretprobe:LOAD:called /@begin[tid]/ { @ns = hist(nsecs - @begin[tid]); delete(@begin[tid]); }"
@@ -286,6 +287,20 @@ QUESTIONS = {
                 "calls",
                 20_000,
                 BPFTRACE_MARKS,
+            ),
+            Contest(
+                "count uprobe, guarded",
+                {OURS: Ask(f"count {GUARDED}", r"^ +(\d+) uprobe"),
+                 BPFTRACE: Ask(f"{GUARDED} {{ @ = count(); }}", r"^@: (\d+)")},
+                "calls guarded",
+                20_000,
+                BPFTRACE_MARKS,
+            ),
+            Contest(
+                "funclatency, guarded",
+                {OURS: Ask("funclatency LOAD:guarded", BUCKET), LIBBPF: Ask("funclatency LOAD:guarded", PEER_BUCKET)},
+                "calls guarded",
+                20_000,
             ),
             Contest(
                 "trace uprobe, each hit",
