@@ -70,7 +70,10 @@ TEST_CASE("what leaves a function is told from what stays") {
   CHECK(ends->leaves[0].at == 5);
   CHECK(ends->leaves[0].to == 0x10a);
   CHECK(ends->leaves[0].always);
+  CHECK_FALSE(ends->calls);
   CHECK_FALSE(kit::function_ends(bytes("31 c0 48")));
+  for (const char* call : {"e8 00 00 00 00 c3", "ff d0 c3", "ff 15 00 00 00 00 c3", "0f 05 c3", "cd 80 c3"})
+    CHECK(kit::function_ends(bytes(call))->calls);
 }
 
 TEST_CASE("a function is probed where that costs least and breaks nothing") {

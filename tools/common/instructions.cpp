@@ -149,6 +149,11 @@ class Decoder {
     return opcode_ == 0xc8 ? 3 : size;
   }
 
+  bool calls() const {
+    if (map_ == 1) return opcode_ == 0x05 || opcode_ == 0x34;  // syscall, sysenter
+    return opcode_ == 0xe8 || within(opcode_, 0xcc, 0xce) || opcode_ == 0xf1 ||
+           (opcode_ == 0xff && (operation_ == 2 || operation_ == 3));
+  }
   // A prefix would make it another, or one that the kernel does not do itself.
   bool emulated() const {
     if (map_ == 1) return plain_ && !rex_ && within(opcode_, 0x80, 0x8f);
@@ -183,6 +188,7 @@ class Decoder {
   void leave(std::size_t number_at) {
     using Kind = Instruction::Kind;
     made_.pushes = map_ == 0 && plain_ && (!rex_ || rex_ == 0x41) && within(opcode_, 0x50, 0x57);
+    made_.calls = calls();
     made_.emulated = emulated();
     made_.idle = idle();
     if (map_ == 0 && within(opcode_, 0xc2, 0xc3)) made_.kind = Kind::returns;
@@ -224,6 +230,7 @@ std::optional<FunctionEnds> function_ends(std::string_view bytes) {
     if (instruction->kind == Kind::returns) ends.returns.push_back(at);
     if (jumps && (to < 0 || to >= size)) ends.leaves.push_back({at, to, instruction->kind == Kind::jumps});
     if (instruction->kind == Kind::jumps_anywhere && !instruction->in_function) ends.unknown_jump = true;
+    ends.calls |= instruction->calls;
     at += instruction->size;
   }
   return ends;

@@ -15,6 +15,7 @@ struct Instruction {
   unsigned size = 0;
   std::int64_t to = 0;       // of a jump: from the instruction's beginning
   bool in_function = false;  // of a jump anywhere: it is marked (notrack) as one into a table of the function's own
+  bool calls = false;        // a function, or the kernel
   bool emulated = false;     // a uprobe's: the kernel does itself what it does
   bool pushes = false;       // of those: a register onto the stack
   bool idle = false;         // it changes nothing but flags or vectors, and reads no memory
@@ -40,6 +41,7 @@ struct FunctionEnds {
   std::vector<std::uint64_t> returns;  // of those that return
   std::vector<Leave> leaves;
   bool unknown_jump = false;  // one may lead anywhere
+  bool calls = false;         // something else: another function, the kernel
 };
 // Nothing if the bytes are not instructions from their beginning to their end.
 std::optional<FunctionEnds> function_ends(std::string_view bytes);

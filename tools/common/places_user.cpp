@@ -96,6 +96,10 @@ std::uint32_t uprobe_type() {
   return static_cast<std::uint32_t>(std::atoi(read_line("/sys/bus/event_source/devices/uprobe/type").c_str()));
 }
 
+struct Asked {
+  bool returns, force, inside, stacks;
+};
+
 // What is asked of a file's code, once for all of its functions.
 class FileCode {
  public:
@@ -123,16 +127,18 @@ bool names(const Probe& probe, std::string_view name) {
 }
 
 // Where a function's returns are probed. The kernel's own way, which changes the stack, is the last resort: where it
-// is not known how a function returns, or where one that it ends in a jump to does. Gives why they cannot be; empty:
-// they can.
-std::string find_returns(const Probe& probe, FileCode& code, bool force, UserSpot& user) {
+// is not known how a function returns, or where one that it ends in a jump to does. Of a function that calls nothing it
+// is the first, for there it costs less and harms nobody. Gives why they cannot be; empty: they can.
+std::string find_returns(const Probe& probe, FileCode& code, Asked asked, UserSpot& user) {
   user.place.at_return = true;
-  if (force) return {};
+  if (asked.force) return {};
   std::string harm = returns_oddly(user.function) ? "it may return twice" : code.harm();
   auto address = code.elf().address_of(user.place.offset);
   FunctionReturns returns =
       address ? code.functions().returns(*address) : FunctionReturns{.unknown = "it has no address", .places = {}};
   if (!returns.jumps.empty() && harm.empty() && (names(probe, "latency") || names(probe, "retval"))) return {};
+  bool at_once = std::find(returns.places.begin(), returns.places.end(), user.place.offset) != returns.places.end();
+  if (returns.leaf && !asked.stacks && !returns_oddly(user.function) && !moves_stacks(code.elf())) return {};
   if (returns.unknown.empty()) {
     user.place.at_return = false;
     user.returns = returns.places;
@@ -142,7 +148,7 @@ std::string find_returns(const Probe& probe, FileCode& code, bool force, UserSpo
           "--force-uretprobe if nothing unwinds through it";
     else if (moves_stacks(code.elf()))
       user.no_latency = "Go moves its stacks: which call it is that returns is not known";
-    else if (std::find(returns.places.begin(), returns.places.end(), user.place.offset) != returns.places.end())
+    else if (at_once)
       user.no_latency = "the function's first instruction is its last: such a call takes no time that could be told";
     return {};
   }
@@ -212,13 +218,9 @@ std::string find_beginning(FileCode& code, UserSpot& user) {
   return user.beginning.harmful ? cat("it begins with ", mistaken_text) : std::string();
 }
 
-struct Asked {
-  bool returns, force, inside;
-};
-
 // What is known of a function's beginning and end. Gives why it cannot be probed as asked; empty: it can.
 std::string look_at(const Probe& probe, FileCode& code, Asked asked, UserSpot& user) {
-  std::string refused = asked.returns ? find_returns(probe, code, asked.force, user) : "";
+  std::string refused = asked.returns ? find_returns(probe, code, asked, user) : "";
   if (refused.empty() && user.one_of_many) refused = unknown_at_return(probe, user);
   return refused.empty() && !asked.inside ? find_beginning(code, user) : refused;
 }
@@ -313,13 +315,15 @@ void PlaceFinder::find_user(const Probe& probe, bool at_return) {
     std::size_t before = attachments.size();
     if (functions.empty()) refuse_function(probe, at, elf, function);
     FileCode code(elf);
+    bool stacks = demand_.user_stacks || (demand_.stacks && demand_.stacks->user_beneath()) || names(probe, "ustack");
     for (const UserFunction& one : functions) {
       auto place = place_of(elf, one.symbol, pid, user.one_of_many);
       if (!place) continue;
       UserSpot found = user;
       found.place = *place;
       found.function = one.shown;
-      std::string refused = look_at(probe, code, {.returns = at_return, .force = force_, .inside = offset > 0}, found);
+      std::string refused =
+          look_at(probe, code, {.returns = at_return, .force = force_, .inside = offset > 0, .stacks = stacks}, found);
       if (!refused.empty()) {
         if (!user.one_of_many) refuse_probe(probe, at, refused);
         left_out.emplace_back(cat(file_name(elf.shown()), ':', one.shown), refused);
@@ -359,7 +363,7 @@ void PlaceFinder::add_user(const Probe& probe, const UserSpot& user) {
   attachment.pid = user.pid;
   attachment.offset = user.inside;
   attachment.one_of_many = user.one_of_many;
-  bool cheap = !place.at_return && (!takes_user_stack_ || user.cheap_with_stacks);
+  bool cheap = !takes_user_stack_ || user.cheap_with_stacks;
   attachment.event.config2 += cheap ? user.beginning.cheap : user.beginning.first;
   if (wants_entry_) {
     Attachment entry = attachment;

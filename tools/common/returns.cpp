@@ -72,6 +72,7 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
   const Code* code = at(address);
   if (!code || code->address != address) return not_known("its size is not known");
   FunctionReturns found;
+  bool calls = false;
   std::vector<Code> parts = parts_of(*code);
   auto add = [&](std::uint64_t at, bool jump) {
     auto offset = elf_.offset_of(at);
@@ -82,6 +83,7 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
   for (const Code& part : parts) {
     auto ends = ends_of(elf_, part);
     if (!ends) return not_known("its instructions are not understood");
+    calls |= ends->calls;
     if (ends->unknown_jump) return not_known("it jumps to addresses that are computed");
     for (std::uint64_t at : ends->returns) add(part.address + at, false);
     for (const Leave& leave : ends->leaves) {
@@ -92,6 +94,7 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
     }
   }
   found.never = found.places.empty();
+  found.leaf = !calls && found.jumps.empty();
   if (found.never) found.unknown = "it has no instruction that returns";
   return found;
 }

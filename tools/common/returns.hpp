@@ -16,6 +16,7 @@ namespace kit {
 
 struct FunctionReturns {
   std::string unknown;                // why they cannot be told; empty: they can
+  bool leaf = false;                  // it calls nothing: whatever unwinds a stack does not come by
   bool never = false;                 // there are none: it ends by others' doing, as exit() and longjmp()
   std::vector<std::uint64_t> places;  // in the file
   std::vector<std::uint64_t> jumps;   // of these, those that jump to other functions, which return in its stead
