@@ -125,8 +125,8 @@ void Probing::declare(Options& options, std::vector<std::string>& words, bool& f
           "An OFFSET or ADDRESS in a program is refused inside an instruction, as far as the function's size is known. "
           "A program's function is probed at its first instruction, or soon behind it where that tells the same and "
           "costs less (endbr64), or where the kernel would leave the first one out (AVX). Returns are probed "
-          "where its instructions return, which harms no program; where that cannot be told, as a uretprobe, which is "
-          "refused for programs that may unwind.")
+          "where its instructions return, which harms no program; as a uretprobe where it calls nothing, and where "
+          "they cannot be told, which is refused for programs that may unwind.")
       .details(
           "A filter compares expressions with numbers, times (5ms) and \"strings\", which may be globs, "
           "joined by && || ! and parentheses; the kernel decides it before anything is recorded. Limits: 64 probes, 12 "

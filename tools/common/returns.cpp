@@ -94,7 +94,7 @@ FunctionReturns FunctionCodes::returns(std::uint64_t address) const {
     }
   }
   found.never = found.places.empty();
-  found.leaf = !calls && found.jumps.empty();
+  found.leaf = !calls && !found.never && found.jumps.empty();
   if (found.never) found.unknown = "it has no instruction that returns";
   return found;
 }

@@ -227,6 +227,8 @@ void TracedFunctions::State::add(const Elf& elf, const ElfSymbol& symbol, std::u
   // With a jump at the end, too: where the function that it leads to returns is known by the kernel's own way alone.
   bool harmless = harm.empty() && !returns_oddly(symbol.name);
   bool popped = harmless && !returns.never && (!returns.unknown.empty() || !returns.jumps.empty());
+  // Where nothing is called nothing unwinds, and that way costs less.
+  popped = popped || (returns.leaf && !returns_oddly(symbol.name) && !moves_stacks(elf));
   if (!popped && !returns.never && !returns.unknown.empty()) {
     left_out.emplace_back(name, returns.unknown);
     return;
