@@ -16,7 +16,7 @@
 #include <memory>
 
 #include "kit/handle.hpp"
-#include "signals.hpp"
+#include "threads.hpp"
 
 namespace kit {
 namespace {
@@ -330,7 +330,7 @@ constexpr std::size_t core_at_word = 6, core_size_word = 7;
 void KernelTypes::begin() {
   if (loaded() || loading_types().valid()) return;
   NoSignals none;
-  loading_types() = std::async(std::launch::async, [] {
+  loading_types() = std::async(thread_if_any, [] {
     auto all = std::make_unique<Loaded>();
     all->types.index();
     return all;

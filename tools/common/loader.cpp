@@ -27,7 +27,7 @@
 #include "kit/handle.hpp"
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
-#include "signals.hpp"
+#include "threads.hpp"
 
 namespace kit {
 namespace {
@@ -63,7 +63,7 @@ class FirstMaps {
       bpf_map* first = bpf_object__find_map_by_name(object_, cat(bpf_map__name(map), "_first").c_str());
       if (bpf_map__type(map) != BPF_MAP_TYPE_ARRAY_OF_MAPS || slot < 0 || !first) continue;
       slots_.emplace_back(slot, calls().size());
-      calls().push_back(std::async(std::launch::async, [slot, fd = bpf_map__fd(first)] {
+      calls().push_back(std::async(thread_if_any, [slot, fd = bpf_map__fd(first)] {
         int zero = 0;
         return bpf_map_update_elem(slot, &zero, &fd, BPF_ANY);
       }));
@@ -80,7 +80,7 @@ class FirstMaps {
   static int see(int slot, std::future<int>& call) {
     std::uint32_t zero = 0, id = 0;
     while (bpf_map_lookup_elem(slot, &zero, &id) != 0) {
-      if (call.wait_for(std::chrono::seconds(0)) == std::future_status::ready) return call.get();
+      if (call.wait_for(std::chrono::seconds(0)) != std::future_status::timeout) return call.get();
       std::this_thread::yield();
     }
     return 0;

@@ -18,7 +18,7 @@
 
 #include "kit/text.hpp"
 #include "processes.hpp"
-#include "signals.hpp"
+#include "threads.hpp"
 #include "unwind_modules.hpp"
 
 namespace kit {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+// What is common to the threads of a tool.
 #pragma once
 
 #include <csignal>
+#include <future>
 
 namespace kit {
 
@@ -19,5 +21,8 @@ class NoSignals {
  private:
   sigset_t before_{};
 };
+
+// For std::async: where a limit allows no thread (RLIMIT_NPROC, pids.max), it is done when it is asked for.
+constexpr std::launch thread_if_any = std::launch::async | std::launch::deferred;
 
 }  // namespace kit
