@@ -296,6 +296,12 @@ struct Loaded {
   Types types{file.bytes()};
 };
 
+std::unique_ptr<Loaded> load_types() {
+  auto all = std::make_unique<Loaded>();
+  all->types.index();
+  return all;
+}
+
 std::unique_ptr<Loaded>& loaded() {
   static std::unique_ptr<Loaded> one;
   return one;
@@ -330,16 +336,11 @@ constexpr std::size_t core_at_word = 6, core_size_word = 7;
 void KernelTypes::begin() {
   if (loaded() || loading_types().valid()) return;
   NoSignals none;
-  loading_types() = std::async(thread_if_any, [] {
-    auto all = std::make_unique<Loaded>();
-    all->types.index();
-    return all;
-  });
+  loading_types() = std::async(thread_if_any, load_types);
 }
 
 const Types& KernelTypes::get() {
-  if (!loaded()) begin();
-  if (!loaded()) loaded() = loading_types().get();
+  if (!loaded()) loaded() = loading_types().valid() ? loading_types().get() : load_types();
   return loaded()->types;
 }
 

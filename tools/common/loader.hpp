@@ -19,8 +19,8 @@ std::string kernel_types_file();
 // Throws where there are no types to be had.
 void require_types();
 
-// Since 6.7, with which links tell what they missed (e2b2cd592a9f), as the type of what is told of a link shows: whether
-// the kernel counts which runs of programs at kprobes and tracepoints it skips.
+// Since 6.7, with which links tell what they missed (e2b2cd592a9f), as the type of what is told of a link shows:
+// whether the kernel counts which runs of programs at kprobes and tracepoints it skips.
 bool counts_skips_of_events();
 
 // Puts the wanted types together, suits maps to the kernel and loads. Returns 0 or what libbpf returned.

@@ -188,7 +188,8 @@ Session::Session(Options& options, int argc, char** argv) : state_(std::make_uni
   s.settings = options.parse(argc, argv);
   verbose = s.settings.verbose;
   use_types_of(s.settings.btf);
-  if (s.settings.replay.empty()) KernelTypes::begin();
+  // Not before a command is started: in a PID namespace a thread would have the number that is the command's.
+  if (s.settings.replay.empty() && s.settings.command.empty()) KernelTypes::begin();
   libbpf_set_print(print_libbpf);
   check_filters(s.settings);
   bool reports = s.settings.interval || !s.settings.replay.empty();
