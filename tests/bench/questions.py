@@ -114,6 +114,14 @@ def functions_of(many):
     return Contest(f"count, {many:,} functions", asks, f"functions {many}", 20_000, BPFTRACE_MARKS)
 
 
+def calls_of(name, probe, load):
+    asks = {
+        OURS: Ask(f"count {probe}", r"^ +(\d+) uprobe"),
+        BPFTRACE: Ask(f"{probe} {{ @ = count(); }}", r"^@: (\d+)"),
+    }
+    return Contest(name, asks, load, 20_000, BPFTRACE_MARKS)
+
+
 def keys_of(many):
     probe = "tracepoint:syscalls:sys_enter_close"
     asks = {
@@ -280,22 +288,8 @@ QUESTIONS = {
                 20_000,
                 BPFTRACE_MARKS,
             ),
-            Contest(
-                "count uprobe",
-                {OURS: Ask(f"count {FUNCTION}", r"^ +(\d+) uprobe"),
-                 BPFTRACE: Ask(f"{FUNCTION} {{ @ = count(); }}", r"^@: (\d+)")},
-                "calls",
-                20_000,
-                BPFTRACE_MARKS,
-            ),
-            Contest(
-                "count uprobe, guarded",
-                {OURS: Ask(f"count {GUARDED}", r"^ +(\d+) uprobe"),
-                 BPFTRACE: Ask(f"{GUARDED} {{ @ = count(); }}", r"^@: (\d+)")},
-                "calls guarded",
-                20_000,
-                BPFTRACE_MARKS,
-            ),
+            calls_of("count uprobe", FUNCTION, "calls"),
+            calls_of("count uprobe, guarded", GUARDED, "calls guarded"),
             Contest(
                 "funclatency, guarded",
                 {OURS: Ask("funclatency LOAD:guarded", BUCKET), LIBBPF: Ask("funclatency LOAD:guarded", PEER_BUCKET)},

@@ -112,12 +112,13 @@ TEST_CASE("a program's functions are understood") {
   kit::Elf elf(test::trigger_path("steps"));
   if (elf.machine() != EM_X86_64) SKIP_CASE("its instructions are known on x86_64 only");
   kit::ElfSymbol steps = elf.function("steps");
-  kit::FunctionReturns returns = kit::function_returns(elf, steps.address);
+  kit::FunctionCodes codes(elf);
+  kit::FunctionReturns returns = codes.returns(steps.address);
   CHECK(returns.unknown.empty());
   REQUIRE(returns.places.size() == 1);
   CHECK(returns.places[0] == *elf.offset_of(steps.address + steps.size - 1));
   CHECK(kit::instruction_at(elf, steps.address + 3) == steps.address + 2);
-  CHECK(kit::function_returns(elf, steps.address + 1).unknown == "its size is not known");
+  CHECK(codes.returns(steps.address + 1).unknown == "its size is not known");
 }
 
 TEST_CASE("how long a library's functions are is told without their symbols") {

@@ -167,8 +167,6 @@ bool makes_frame(const Elf& elf, std::uint64_t address) {
   return understood(elf) && elf.bytes_at(address, 1) == push_rbp;
 }
 
-FunctionReturns function_returns(const Elf& elf, std::uint64_t address) { return FunctionCodes(elf).returns(address); }
-
 std::optional<std::uint64_t> instruction_at(const Elf& elf, std::uint64_t address) {
   FunctionCodes codes(elf);
   const FunctionCodes::Code* code = codes.at(address);

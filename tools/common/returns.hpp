@@ -62,9 +62,6 @@ bool begins_with_vector(const Elf& elf, std::uint64_t address);
 // miss the caller (6.12, cfa7f3d2c526).
 bool makes_frame(const Elf& elf, std::uint64_t address);
 
-// Of one function alone.
-FunctionReturns function_returns(const Elf& elf, std::uint64_t address);
-
 // Where the instruction begins that holds the byte at an address, as its symbol's code tells; nothing if that is not
 // known.
 std::optional<std::uint64_t> instruction_at(const Elf& elf, std::uint64_t address);
