@@ -13,6 +13,7 @@
  *   issued     anywhere, often in a kernel worker: block_rq_issue; again after a requeue
  *   completed  in an interrupt, maybe in parts: block_rq_complete for each, block_io_done after the last
  * A flush that a disk is sent belongs to the writes that wait for it, and has no bio; the first of them names its process.
+ * An end that no program is told of shows when the request is used for another I/O: it is counted then (end_unseen).
  */
 #ifndef KIT_BLOCK_BPF_H
 #define KIT_BLOCK_BPF_H
@@ -26,6 +27,7 @@ const volatile bool block_submitters; /* a program tells who submits */
 const volatile bool block_filtered; /* I/O of an unknown process is not wanted */
 const volatile bool block_timed; /* when it was submitted and issued is asked for; else only how large it was */
 const volatile bool block_disks; /* which disk it is of is asked for */
+const volatile bool block_merges_told; /* requests that are joined to others are (f3bdc62fd82e, 5.11) */
 const volatile bool block_merges; /* bios that are in the request besides the first are counted */
 const volatile bool block_queue_first; /* the tracepoints' first argument is a request_queue (before a54895fa, 5.11) */
 const volatile bool block_bio_queue_first; /* the same of those of bios (before e8a676d61c07 and its kin, 5.12) */
@@ -37,6 +39,7 @@ enum {
 	BLOCK_KNOWN = 1, /* its process is */
 	BLOCK_UNWANTED = 2, /* of a process that is filtered out */
 	BLOCK_ENDED = 4, /* the I/O that this was known of is over */
+	BLOCK_OPEN = 8, /* where issues are not looked at: submitted, and its end is to come */
 };
 
 /* What is asked of every I/O stands first, in as few cache lines as may be. */
@@ -65,6 +68,13 @@ PLACES(block_places, struct block_place);
 /* Bios, and requests whose place another has. The frontend makes it as large as the machine's requests are many. */
 SPAN_MAP(block_ios, __u64, struct block_io);
 
+/*
+ * I/O whose end no program was told of, seen when its request is used anew: the kernel skipped the program, which is
+ * counted as that, too, or runs none while certain processes do, though an interrupt comes then; or the way that was
+ * taken misses it.
+ */
+LOST_COUNTER(end_unseen);
+
 static const struct block_io block_nothing;
 
 /* Called for every wanted I/O when it is over. */
@@ -74,7 +84,8 @@ static __always_inline void on_block_io(const struct block_io *io, __u64 now);
 enum {
 	BLOCK_READ = 0, /* REQ_OP_READ and so on: the same on all kernels */
 	BLOCK_WRITE = 1,
-	BLOCK_FLUSH = 2
+	BLOCK_FLUSH = 2,
+	BLOCK_DRIVERS_OWN = 32 /* from here on */
 };
 
 /* From submission to issue; 0 where that is not known. */
@@ -239,6 +250,13 @@ static __always_inline struct block_io *block_entry(__u64 request)
 	return place && place->request == request ? &place->io : block_entry_apart(request);
 }
 
+/* Where it is submitted. */
+static __always_inline void block_used_anew(struct block_io *io)
+{
+	if (__builtin_expect(io->issued || (io->state & BLOCK_OPEN), 0))
+		count_lost(end_unseen);
+}
+
 /* By a process that is not wanted. One that is not known is not wanted either, if others are than ourselves. */
 static __noinline int block_submitted_in_vain(__u64 key, const bool bio)
 {
@@ -249,14 +267,16 @@ static __noinline int block_submitted_in_vain(__u64 key, const bool bio)
 	else
 		io = bio ? block_entry_of_bio(key) : block_entry(key);
 	if (io) {
+		if (!bio)
+			block_used_anew(io);
 		io->issued = 0;
 		io->state = BLOCK_UNWANTED;
 	}
 	return 0;
 }
 
-/* The current process submits it: a request, or the bio that will be one. */
-static __always_inline int block_submitted(__u64 key, const bool bio)
+/* The current process submits it: a request, or the bio that will be one. `ends`: its end will be told. */
+static __always_inline int block_submitted(__u64 key, const bool bio, bool ends)
 {
 	struct task_struct *task = current_task();
 	struct filter_ids ids;
@@ -267,16 +287,27 @@ static __always_inline int block_submitted(__u64 key, const bool bio)
 	io = bio ? block_entry_of_bio(key) : block_entry(key);
 	if (!io)
 		return 0;
+	if (!bio)
+		block_used_anew(io);
 	ids = filter_ids_of_current(task);
 	io->pid = ids.pid;
 	io->tid = ids.tid;
 	current_comm(task, io->comm);
 	io->issued = 0;
 	io->summed = 0;
-	io->state = BLOCK_KNOWN;
+	io->state = BLOCK_KNOWN | (ends ? BLOCK_OPEN : 0);
 	if (block_timed)
 		io->queued = bpf_ktime_get_ns();
 	return 0;
+}
+
+/* The kernel begins to account for it. A command of a driver's own may end without a word, if it has no data. */
+static __always_inline int block_started(struct request *rq, const bool typed)
+{
+	bool ends =
+		!block_timed && block_merges_told && (BLOCK_READ_OF(typed, rq, cmd_flags) & 0xff) < BLOCK_DRIVERS_OWN;
+
+	return block_submitted((__u64)rq, false, ends);
 }
 
 /*
@@ -291,7 +322,7 @@ static __always_inline int block_inserted(struct request *rq, const bool typed)
 	if ((BLOCK_READ_OF(typed, rq, cmd_flags) & 0xff) == BLOCK_FLUSH || BLOCK_READ_OF(typed, rq, end_io))
 		return 0;
 	io = block_find(key);
-	return io && io->issued ? 0 : block_submitted(key, false);
+	return io && io->issued ? 0 : block_submitted(key, false, false);
 }
 
 /* What is known of the process under another key, as that of the request that waits for a flush. */
@@ -306,7 +337,7 @@ static __always_inline struct block_io *block_inherit(__u64 key, struct block_io
 	io->tid = from->tid;
 	__builtin_memcpy(io->comm, from->comm, sizeof(io->comm));
 	io->issued = 0;
-	io->state = from->state & ~BLOCK_ENDED;
+	io->state = from->state & ~(BLOCK_ENDED | BLOCK_OPEN);
 	return io;
 }
 
@@ -351,11 +382,10 @@ static __always_inline bool block_disk_wanted(struct request *rq, __u32 partitio
 	return !block_only || (block_only_partition ? partition : block_disk(rq, typed)) == block_only;
 }
 
-/* What is known of a request that shows itself; NULL if it is not wanted. */
-static __always_inline struct block_io *block_wanted(struct request *rq, __u32 flags, const bool typed)
+/* What is known of a request that shows itself, as block_find() has it; NULL if it is not wanted. */
+static __always_inline struct block_io *block_wanted(struct request *rq, struct block_io *io, __u32 flags,
+						     const bool typed)
 {
-	__u64 key = (__u64)rq;
-	struct block_io *io = block_find(key);
 	__u32 disk = 0;
 
 	if (block_submitters && (!io || !io->state || (io->state & BLOCK_ENDED))) {
@@ -370,31 +400,51 @@ static __always_inline struct block_io *block_wanted(struct request *rq, __u32 f
 	if (block_disks)
 		disk = block_partition(rq, typed);
 	if ((io && (io->state & BLOCK_UNWANTED)) || !block_disk_wanted(rq, disk, typed)) {
-		if (io)
+		if (io) {
 			io->issued = 0;
+			io->state &= ~BLOCK_OPEN;
+		}
 		return NULL;
 	}
 	if (!io)
-		io = block_entry(key);
+		io = block_entry((__u64)rq);
 	if (io)
 		io->disk = disk;
 	return io;
 }
 
-/* It goes to the device; a second time if the device had no room, or did only part of it. */
+/*
+ * Whether a request that was issued is issued again for the same I/O: what is left of it, or what it has grown to. Used
+ * anew it was allocated since, in the time that the kernel keeps where it keeps one, or is of another place.
+ */
+static __always_inline bool block_goes_on(struct request *rq, const struct block_io *io, const bool typed)
+{
+	__u64 sector = BLOCK_READ_OF(typed, rq, __sector), end = sector + BLOCK_READ_OF(typed, rq, __data_len) / 512;
+
+	if (BLOCK_READ_OF(typed, rq, start_time_ns) > io->issued)
+		return false;
+	return sector == io->sector || (sector < io->sector + io->bytes / 512 && io->sector < end);
+}
+
+/* It goes to the device; a second time if the device had no room, or did only part of it: its first start stays. */
 static __always_inline int block_issued(struct request *rq, const bool typed)
 {
-	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), bytes = BLOCK_READ_OF(typed, rq, __data_len);
-	struct block_io *io = block_wanted(rq, flags, typed);
-	__u64 sector = BLOCK_READ_OF(typed, rq, __sector);
+	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags);
+	struct block_io *io = block_find((__u64)rq);
 
+	if (__builtin_expect(io && io->issued, 0)) {
+		if (block_goes_on(rq, io, typed))
+			return 0;
+		/* Nor was it told who submitted this one. */
+		count_lost(end_unseen);
+		io->issued = 0;
+		io->state = 0;
+	}
+	io = block_wanted(rq, io, flags, typed);
 	if (!io)
 		return 0;
-	/* What is left of the same I/O: its first start stays. A start whose end nobody saw is of another place. */
-	if (io->issued && sector >= io->sector && sector + bytes / 512 == io->sector + io->bytes / 512)
-		return 0;
-	io->sector = sector;
-	io->bytes = bytes;
+	io->sector = BLOCK_READ_OF(typed, rq, __sector);
+	io->bytes = BLOCK_READ_OF(typed, rq, __data_len);
 	io->summed = 0;
 	io->flags = flags;
 	if (block_merges)
@@ -409,7 +459,7 @@ static __always_inline void block_ended(struct block_io *io)
 	io->issued = 0;
 	io->summed = 0;
 	/* Not forgotten: a write that asked for flushes before and behind it names the process of the second, too. */
-	io->state |= BLOCK_ENDED;
+	io->state = (io->state & ~BLOCK_OPEN) | BLOCK_ENDED;
 }
 
 /* Its last part is done. */
@@ -430,11 +480,14 @@ static __always_inline int block_finished(struct request *rq)
 static __always_inline int block_sized(struct request *rq, __u32 bytes, const bool typed)
 {
 	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), left = BLOCK_READ_OF(typed, rq, __data_len);
-	struct block_io *io;
+	struct block_io *io = block_find((__u64)rq);
 
-	if (!left && (flags & 0xff) == BLOCK_WRITE)
+	if (!left && (flags & 0xff) == BLOCK_WRITE) {
+		if (io)
+			io->state &= ~BLOCK_OPEN;
 		return 0;
-	io = block_wanted(rq, flags, typed);
+	}
+	io = block_wanted(rq, io, flags, typed);
 	if (!io)
 		return 0;
 	io->summed += bytes;
@@ -471,8 +524,10 @@ static __always_inline int block_absorbed(struct request *rq)
 	__u64 key = (__u64)rq;
 	struct block_io *io = block_find(key);
 
-	if (io)
+	if (io) {
+		io->issued = 0;
 		io->state = 0;
+	}
 	return 0;
 }
 
@@ -582,8 +637,8 @@ static __always_inline void *block_argument(const __u64 *ctx, bool second)
 		return act;                                            \
 	}
 
-BLOCK_TRACEPOINT(submit, block_io_start, block_submitted(ctx[0], false))
-BLOCK_TRACEPOINT(getrq, block_getrq, block_submitted((__u64)block_argument(ctx, block_bio_queue_first), true))
+BLOCK_TRACEPOINT(submit, block_io_start, block_started((void *)ctx[0], typed))
+BLOCK_TRACEPOINT(getrq, block_getrq, block_submitted((__u64)block_argument(ctx, block_bio_queue_first), true, false))
 BLOCK_TRACEPOINT(insert, block_rq_insert, block_inserted(block_argument(ctx, block_queue_first), typed))
 BLOCK_TRACEPOINT(merge, block_rq_merge, block_absorbed(block_argument(ctx, block_queue_first)))
 BLOCK_TRACEPOINT(issue, block_rq_issue, block_issued(block_argument(ctx, block_queue_first), typed))
@@ -596,7 +651,7 @@ BLOCK_TRACEPOINT(bio_missed, block_bio_complete, block_bio_missed())
 SEC("?kprobe/blk_account_io_start")
 int BPF_KPROBE(block_submit_kprobe, struct request *rq)
 {
-	return block_submitted((__u64)rq, false);
+	return block_started(rq, false);
 }
 
 SEC("?kprobe/blk_mq_start_request")

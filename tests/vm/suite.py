@@ -32,8 +32,13 @@ DEFAULT = ("5.10", "6.1", "6.12", "7")
 NEWEST = "7"  # Debian replaces it often: that it cannot be fetched is a skip, not a failure
 # What guests, and some kernels, really lack of what cases may ask for; a case skipped for another reason failed.
 GUESTS_LACK = {"gcc", "binutils", "pahole", "Go", "PostgreSQL", "Java", "no fentry"}
-# The first to choose its preemption at run time is 5.12; to attach to functions by their types on arm64 is 6.4.
-LACKS = {"5.10": {"preempt"}, "6.1-arm64": {"fentry", "fmod_ret"}}
+# The first to choose its preemption at run time is 5.12; to attach to functions by their types on arm64 is 6.4; to tell
+# where a request begins is 6.5.
+LACKS = {
+    "5.10": {"preempt", "block_io_start"},
+    "6.1": {"block_io_start"},
+    "6.1-arm64": {"fentry", "fmod_ret", "block_io_start"},
+}
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.
 SILENCE, TEST_LIMIT, GUEST_LIMIT = 400, 900, 2400
 AT_ONCE = 2

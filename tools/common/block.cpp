@@ -94,6 +94,15 @@ bool any_without_requests() {
   return false;
 }
 
+// Whether any disk, or that which was named, keeps no statistics. Then of its I/O block_io_done tells only where
+// something else wants times, as a scheduler or the kernel's throttling do (blk_mq_need_time_stamp()).
+bool any_without_statistics(std::uint32_t named) {
+  auto none = [](const std::string& folder) { return read_line(folder + "/queue/iostats") == "0"; };
+  if (named) return none(folder_of(named) + (is_partition(named) ? "/.." : ""));
+  std::vector<std::string> names = files_in("/sys/block");
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return none("/sys/block/" + name); });
+}
+
 // "sda, sdb": what a disk lies on.
 std::string disks_beneath(std::uint32_t number) {
   std::string names;
@@ -158,18 +167,22 @@ void add_submit(AttachPlan& plan, const Programs& program, bool can_do_without) 
 
 constexpr const char* batches = "I/O that is completed in batches, as NVMe does";
 
-void add_requests(AttachPlan& plan, const Programs& program) {
+constexpr const char* uncounted = "I/O of disks that keep no statistics";
+
+void add_requests(AttachPlan& plan, const Programs& program, bool all_counted) {
   plan.event("issue")
       .way("btf", {program("issue_btf")})
       .way("raw", {program("issue_raw")})
       .way("kprobe", {program("issue_kprobe")});
-  plan.event("done")
-      .way("btf", {program("done_btf")})
-      .way("complete", {program("complete_btf")})
-      .way("raw", {program("done_raw")})
-      .way("complete-raw", {program("complete_raw")})
-      .way("account", {program("account_kprobe")});
-  if (!has_function("blk_account_io_done")) plan.misses("I/O of disks that keep no statistics; flushes");
+  plan.event("done");
+  if (all_counted) plan.way("btf", {program("done_btf")});
+  plan.way("complete", {program("complete_btf")});
+  if (all_counted) plan.way("raw", {program("done_raw")});
+  plan.way("complete-raw", {program("complete_raw")});
+  if (!all_counted)
+    plan.way("btf", {program("done_btf")}).misses(uncounted).way("raw", {program("done_raw")}).misses(uncounted);
+  plan.way("account", {program("account_kprobe")});
+  if (!has_function("blk_account_io_done")) plan.misses(cat(uncounted, "; flushes"));
   plan.way("kprobe", {program("end_kprobe")}, {program("update_kprobe")}).misses(batches);
 }
 
@@ -234,6 +247,7 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   // With the request's queue as their first argument: until 5.11, and stable kernels changed, too.
   set_knob(object, "block_queue_first", tracepoint_arguments("block_rq_issue") == 2);
   set_knob(object, "block_bio_queue_first", tracepoint_arguments("block_bio_queue") == 2);
+  set_knob(object, "block_merges_told", tracepoint_arguments("block_rq_merge") != 0);
   set_knob(object, "block_submitters", process);
   set_knob(object, "block_filtered", filtered);
   set_knob(object, "block_timed", needs.latency);
@@ -250,7 +264,7 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
     return plan;
   }
   if (process) add_submit(plan, program, !filtered && !needs.queue);
-  needs.latency ? add_requests(plan, program) : add_sizes(plan, program);
+  needs.latency ? add_requests(plan, program, !any_without_statistics(needs.disk.number)) : add_sizes(plan, program);
   if (!needs.disk.number) any_without_requests() ? add_bios(plan, program) : add_missed_bios(plan, program);
   return plan;
 }
