@@ -111,7 +111,12 @@ $(B)/obj/main/%.o: tools/common/main.cpp Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXALL) -DTOOL=$* -MMD -MP -c $< -o $@
 
-LINK = $(CXX) $(CXXFLAGS) $(LDFLAGS) -Wl,--gc-sections -Wl,--as-needed
+# What a tool uses of the C++ runtime is in it, 0.1 MB, where the compiler comes with that: a server's own may be older,
+# and to load it takes a millisecond and a megabyte. `make CXX_RUNTIME=` links it as other libraries are.
+ifeq ($(origin CXX_RUNTIME),undefined)
+CXX_RUNTIME := $(if $(findstring /,$(shell $(CXX) -print-file-name=libstdc++.a)),-static-libstdc++ -static-libgcc)
+endif
+LINK = $(CXX) $(CXXFLAGS) $(LDFLAGS) $(CXX_RUNTIME) -Wl,--gc-sections -Wl,--as-needed
 # What probes much of the C library in every process has one of its own, or it would be stopped at its own calls; where a
 # library's static form lacks functions, as libelf's of Debian 13, it is linked as the others are.
 ALONE := fgraph

@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <utility>
+
+#include "files.hpp"
 
 namespace blazesym {
 namespace {
@@ -38,8 +39,8 @@ const char* section_name(Elf* elf, const GElf_Shdr& header) {
 
 // Whether libelf has mapped the file, as it mostly does, and not read it.
 bool is_mapping_of(const char* start, ino_t inode) {
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
+  Lines maps("/proc/self/maps");
+  for (std::string line; maps.next(line);) {
     unsigned long long first = 0, number = 0;
     if (std::sscanf(line.c_str(), "%llx-%*x %*s %*x %*s %llu", &first, &number) == 2 &&
         first == reinterpret_cast<std::uintptr_t>(start))

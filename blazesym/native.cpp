@@ -16,6 +16,7 @@
 #include "demangle.hpp"
 #include "dwarf_index.hpp"
 #include "elf_symbols.hpp"
+#include "files.hpp"
 #include "kallsyms.hpp"
 #include "processes.hpp"
 #include "texts.hpp"
@@ -24,17 +25,6 @@ namespace blazesym {
 namespace {
 
 constexpr std::size_t most_text = std::size_t{256} << 20;  // bytes of a perf map that are read
-
-std::string read_text(const std::string& path) {
-  std::string text;
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return text;
-  char block[16384];
-  for (ssize_t size; text.size() < most_text && (size = read(fd, block, sizeof block)) > 0;)
-    text.append(block, static_cast<std::size_t>(size));
-  close(fd);
-  return text;
-}
 
 // Whether a symbol is what compilers call a copy of this function, as f.constprop.0 and f.part.0 of f: it goes by
 // the name in the source. What was split off of it as seldom run keeps its own: f.cold.
@@ -118,7 +108,7 @@ class Native : public Symbolizer {
 
   void see(std::uint32_t pid) override {
     std::string folder = "/proc/" + std::to_string(pid);
-    std::string maps = read_text(folder + "/maps");
+    std::string maps = read_text(folder + "/maps", most_text);
     SeenProcess& seen = processes_[pid];
     if (maps.empty()) {
       // A kernel thread's are empty, as are those of one that has ended but was not waited for yet; one that has ended
@@ -335,7 +325,7 @@ class Native : public Symbolizer {
       inner = status.substr(at + 1, end - at - 1);
       inner = inner.substr(inner.find_last_of(" \t") + 1);
     }
-    std::string text = read_text(folder + "/root/tmp/perf-" + inner + ".map");
+    std::string text = read_text(folder + "/root/tmp/perf-" + inner + ".map", most_text);
     if (!text.empty()) seen.jit = parse_perf_map(text);
   }
 

@@ -31,6 +31,8 @@ std::string cat(const Parts&... parts) {
 
 // `number` with `decimals` digits after the point.
 void append_decimal(std::string& out, double number, int decimals);
+// A number of thousandths, with three digits after the point.
+void append_thousandths(std::string& out, std::uint64_t number);
 // "0x1f".
 void append_hex(std::string& out, std::uint64_t number);
 // With leading zeros up to `digits`.

@@ -100,6 +100,8 @@ TEST_CASE("each kind of cell in each output") {
       {Cell::error(0), "-", nullptr, ""},
       {Cell::duration(1234567, kit::Unit::us), "1234.567", 1234567, "1234567"},
       {Cell::duration(1234567, kit::Unit::ms), "1.235", 1234567, "1234567"},
+      {Cell::duration(1234500, kit::Unit::ms), "1.234", 1234500, "1234500"},
+      {Cell::duration(1235500, kit::Unit::ms), "1.236", 1235500, "1235500"},
       {Cell::duration(7, kit::Unit::ns), "7", 7, "7"},
       {Cell::address(UINT64_MAX), "0xffffffffffffffff", "0xffffffffffffffff", "0xffffffffffffffff"},
       {Cell::time(1001 * second), "12:00:01.000", "2026-01-31T12:00:01.000000000Z", "12:00:01.000"},

@@ -223,6 +223,12 @@ TEST_CASE("numbers") {
   out.clear();
   kit::append_decimal(out, 1.8e19, 0);
   CHECK(out == "18000000000000000000");
+  out.clear();
+  for (std::uint64_t number : {std::uint64_t{0}, std::uint64_t{7}, std::uint64_t{1234567}, UINT64_MAX}) {
+    kit::append_thousandths(out, number);
+    out += ' ';
+  }
+  CHECK(out == "0.000 0.007 1234.567 18446744073709551.615 ");
 }
 
 TEST_CASE("words and parts") {

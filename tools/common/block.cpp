@@ -97,7 +97,9 @@ bool any_without_requests() {
 // Whether any disk, or that which was named, keeps no statistics. Then of its I/O block_io_done tells only where
 // something else wants times, as a scheduler or the kernel's throttling do (blk_mq_need_time_stamp()).
 bool any_without_statistics(std::uint32_t named) {
-  auto none = [](const std::string& folder) { return read_line(folder + "/queue/iostats") == "0"; };
+  auto none = [](const std::string& folder) {
+    return fs::exists(folder + "/mq") && read_line(folder + "/queue/iostats") == "0";
+  };
   if (named) return none(folder_of(named) + (is_partition(named) ? "/.." : ""));
   std::vector<std::string> names = files_in("/sys/block");
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return none("/sys/block/" + name); });

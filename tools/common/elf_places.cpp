@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "kit/elf.hpp"
+#include "files.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -45,8 +44,7 @@ std::string_view cached_text(std::string_view cache, std::size_t at) {
 }
 
 std::string in_loader_cache(std::string_view file, std::string_view name) {
-  std::ifstream stream(std::string(file), std::ios::binary);
-  std::string all{std::istreambuf_iterator<char>(stream), {}};
+  std::string all = blazesym::read_text(std::string(file));
   std::string_view cache = all;
   std::size_t begin = cache.find(cache_magic);
   if (begin == cache.npos || cache.size() - begin < sizeof(CacheHeader)) return {};
@@ -153,14 +151,14 @@ bool is_library(std::string_view path, std::string_view name) {
 }
 
 std::vector<FileMapping> file_mappings(std::uint32_t pid) {
-  std::ifstream maps(cat("/proc/", pid, "/maps"));
+  blazesym::Lines maps(cat("/proc/", pid, "/maps"));
   std::vector<FileMapping> all;
   std::string line;
-  if (!std::getline(maps, line))
+  if (!maps.next(line))
     throw Failure(Exit::usage, cat("process ", pid, " has ended or may not be looked at (/proc/", pid, "/maps)"));
   do {
     if (auto one = read_mapping(line, pid)) all.push_back(std::move(*one));
-  } while (std::getline(maps, line));
+  } while (maps.next(line));
   return all;
 }
 

@@ -8,7 +8,6 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
 

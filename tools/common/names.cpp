@@ -7,10 +7,10 @@
 #include <array>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <set>
 
+#include "files.hpp"
 #include "kit/text.hpp"
 
 namespace kit {
@@ -73,9 +73,8 @@ bool abi_is_of(Abi abi, std::string_view arch) {
 // Calls `each` with name and number of every line of /etc/passwd.
 template <typename Each>
 void each_user(Each each) {
-  std::ifstream file("/etc/passwd");
-  std::string line;
-  while (std::getline(file, line)) {
+  blazesym::Lines file("/etc/passwd");
+  for (std::string line; file.next(line);) {
     auto fields = split(line, ':');
     if (fields.size() < 3) continue;
     if (auto id = parse_number(fields[2])) each(fields[0], static_cast<std::uint32_t>(*id));

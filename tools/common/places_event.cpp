@@ -3,10 +3,10 @@
 #include <linux/hw_breakpoint.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "kit/ifunc.hpp"
 #include "kit/kernel.hpp"
+#include "files.hpp"
 #include "kit/text.hpp"
 #include "places.hpp"
 
@@ -85,10 +85,13 @@ std::optional<Fetched> no_names(const Expression&) { return {}; }
 
 // The address of a variable or function of the kernel.
 std::optional<std::uint64_t> kernel_address(const std::string& name) {
-  std::ifstream file("/proc/kallsyms");
-  std::string address, type, symbol, rest;
-  while (file >> address >> type >> symbol && std::getline(file, rest))
-    if (symbol == name) return std::strtoull(address.c_str(), nullptr, 16);
+  blazesym::Lines file("/proc/kallsyms");
+  // "ADDRESS TYPE NAME", and behind a tab a module.
+  for (std::string line; file.next(line);) {
+    std::string_view symbol = line;
+    symbol.remove_prefix(std::min(symbol.find(' ') + 3, symbol.size()));
+    if (symbol.substr(0, symbol.find('\t')) == name) return std::strtoull(line.c_str(), nullptr, 16);
+  }
   return {};
 }
 

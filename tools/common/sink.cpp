@@ -15,17 +15,14 @@ namespace {
 
 using Kind = Cell::Kind;
 
-struct UnitScale {
-  double ns;
-  int decimals;
-};
-UnitScale scale(Unit unit) {
+// A duration as text and CSV show it, to three digits behind the point, and what is halfway to the even one.
+void append_duration(std::string& out, std::uint64_t ns, Unit unit) {
+  std::uint64_t us = ns / 1000, rest = ns % 1000;
   switch (unit) {
-    case Unit::ms: return {1e6, 3};
-    case Unit::us: return {1e3, 3};
-    case Unit::ns: break;
+    case Unit::ms: return append_thousandths(out, us + (rest > 500 || (rest == 500 && us % 2)));
+    case Unit::us: return append_thousandths(out, ns);
+    case Unit::ns: return append(out, ns);
   }
-  return {1, 0};
 }
 
 // What is said of a histogram besides its buckets.
@@ -164,11 +161,7 @@ void append_plain(std::string& out, const Cell& cell, Time time) {
       }
       break;
     case Kind::error: out += errno_name(static_cast<int>(cell.number)); break;
-    case Kind::duration: {
-      auto [ns, decimals] = scale(cell.unit);
-      append_decimal(out, static_cast<double>(bits) / ns, decimals);
-      break;
-    }
+    case Kind::duration: append_duration(out, bits, cell.unit); break;
     case Kind::address: append_hex(out, bits); break;
     case Kind::time: time(bits); break;
     case Kind::stack: append_folded(out, *cell.frames); break;

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include "code_mappings.hpp"
 #include "filter.hpp"
 #include "kit/kernel.hpp"
+#include "files.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
 #include "packing.hpp"
@@ -109,8 +109,8 @@ RawEntry entry_of(const void* key, std::size_t size, std::string_view value) {
 
 // "/user.slice/session-1.scope": the line of version 2's tree, whose number is 0.
 std::string cgroup_of(std::uint32_t pid) {
-  std::ifstream lines(cat("/proc/", pid, "/cgroup"));
-  for (std::string line; std::getline(lines, line);)
+  blazesym::Lines lines(cat("/proc/", pid, "/cgroup"));
+  for (std::string line; lines.next(line);)
     if (line.starts_with("0::")) return line.substr(3);
   return {};
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <sstream>
 
 #include "kit/handle.hpp"
 #include "kit/sink.hpp"
@@ -80,10 +79,9 @@ ToolVerdict ask_tool(const std::string& name, const std::string& self) {
 ToolVerdict parse_explanation(const std::string& text) {
   constexpr std::size_t word_width = 11;  // "  misses   "
   ToolVerdict verdict;
-  std::istringstream lines(text);
   std::string event, way;
-  for (std::string line; std::getline(lines, line);) {
-    std::string rest = line.substr(std::min(line.size(), word_width));
+  for (std::string_view part : split(text, '\n')) {
+    std::string line(part), rest = line.substr(std::min(line.size(), word_width));
     if (line.starts_with("form: ")) {
       verdict.form = line.substr(6);
     } else if (line.starts_with("  misses ")) {

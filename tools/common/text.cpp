@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace kit {
@@ -126,10 +127,12 @@ struct Unit {
 
 // A decimal number and the unit that follows it.
 std::optional<std::pair<double, std::string_view>> number_and_unit(std::string_view text) {
-  double number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc{} || !(number >= 0)) return std::nullopt;
-  return std::pair{number, text.substr(static_cast<std::size_t>(end - text.data()))};
+  std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
+  std::string digits(text.substr(0, end));
+  char* behind = digits.data();
+  double number = std::strtod(digits.c_str(), &behind);
+  if (behind == digits.data()) return std::nullopt;
+  return std::pair{number, text.substr(static_cast<std::size_t>(behind - digits.data()))};
 }
 
 std::optional<std::uint64_t> scaled(double number, double factor) {
@@ -141,8 +144,15 @@ std::optional<std::uint64_t> scaled(double number, double factor) {
 }  // namespace
 
 void append_decimal(std::string& out, double number, int decimals) {
-  char digits[64];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, number, std::chars_format::fixed, decimals).ptr);
+  char digits[400];  // the largest has 309 before the point
+  int size = std::snprintf(digits, sizeof digits, "%.*f", decimals, number);
+  out.append(digits, std::min(static_cast<std::size_t>(size), sizeof digits - 1));
+}
+
+void append_thousandths(std::string& out, std::uint64_t number) {
+  append(out, number / 1000);
+  out += '.';
+  append_padded(out, number % 1000, 3);
 }
 
 void append_hex(std::string& out, std::uint64_t number) {

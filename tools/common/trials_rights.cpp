@@ -3,11 +3,11 @@
 #include <bpf/bpf.h>
 #include <linux/capability.h>
 
-#include <fstream>
 #include <iterator>
 
 #include "kernel_types.hpp"
 #include "kit/kernel.hpp"
+#include "files.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
 #include "trials.hpp"
@@ -80,10 +80,9 @@ Trial try_tracefs() {
 
 // A kernel that hides its addresses lists all of them as 0.
 Trial try_symbols() {
-  std::ifstream file("/proc/kallsyms");
-  std::string line;
+  blazesym::Lines file("/proc/kallsyms");
   bool any = false;
-  while (std::getline(file, line)) {
+  for (std::string line; file.next(line);) {
     any = true;
     if (!line.starts_with("0000000000000000")) return works("kallsyms", "functions with their addresses");
   }

@@ -12,10 +12,10 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <sstream>
 #include <thread>
 #include <unordered_map>
 
+#include "files.hpp"
 #include "kit/text.hpp"
 #include "processes.hpp"
 #include "threads.hpp"
@@ -33,32 +33,16 @@ struct Program {
   bool in_exec() const { return start_stack != 0 && start_code == 0; }
 };
 
-// Of a file of /proc, of which a process that ends meanwhile has no more.
-std::string read_text(const std::string& path) {
-  constexpr std::size_t most = std::size_t{1} << 24;
-  std::string text;
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  char block[16384];
-  for (ssize_t size; file && text.size() < most && (size = ::read(file.get(), block, sizeof block)) > 0;)
-    text.append(block, static_cast<std::size_t>(size));
-  return text;
-}
-
 Program program_of(const std::string& folder) {
-  std::string text = read_text(folder + "/stat");
+  std::string text = blazesym::read_text(folder + "/stat");
   std::size_t name_end = text.rfind(')');
   if (name_end == text.npos) return {};
   // Behind the name comes field 3.
-  std::istringstream fields(text.substr(name_end + 1));
-  Program program;
-  std::string field;
-  for (int number = 3; fields >> field && number <= 28; number++) {
-    std::uint64_t value = 0;
-    std::from_chars(field.data(), field.data() + field.size(), value);
-    if (number == 26) program.start_code = value;
-    if (number == 28) program.start_stack = value;
-  }
-  return program;
+  auto fields = split(std::string_view(text).substr(std::min(name_end + 2, text.size())), ' ');
+  auto field = [&](std::size_t number) {
+    return number < fields.size() + 3 ? parse_number(fields[number - 3]).value_or(0) : 0;
+  };
+  return {.start_code = field(26), .start_stack = field(28)};
 }
 
 // The file that is mapped there, by the mapping itself, or else, which asks no privilege, by its path.
@@ -173,7 +157,7 @@ class Unwinder::Worker {
       usleep(100);
       program = program_of(folder);
     }
-    auto mapped = blazesym::parse_maps(read_text(folder + "/maps"));
+    auto mapped = blazesym::parse_maps(blazesym::read_text(folder + "/maps"));
     // One that has become another program meanwhile tells again.
     if (!program || mapped.empty() || program_of(folder) != program) return;
     std::vector<kit_unwind_range> ranges;
