@@ -5,12 +5,26 @@
 
 #include "kit/slots.h"
 
-/* What is not asked for is 0. */
+/* Of which I/O, as one number that is never 0: 8 bits for the operation, above it 32 for the disk, and one that is set. */
 struct biolatency_key {
-	__u32 disk;
-	__u32 operation;
+	__u32 disk; /* 0 if not asked for */
+	__u32 operation; /* the same */
 };
 KIT_SIZE_IS(struct biolatency_key, 8);
+
+KIT_INLINE __u64 biolatency_number(const struct biolatency_key *key)
+{
+	return 1ULL << 63 | (__u64)key->disk << 8 | (key->operation & 0xff);
+}
+
+KIT_INLINE struct biolatency_key biolatency_key_of(__u64 number)
+{
+	struct biolatency_key key;
+
+	key.disk = (__u32)(number >> 8);
+	key.operation = number & 0xff;
+	return key;
+}
 
 struct biolatency_latencies {
 	struct kit_histogram ns;

@@ -2,7 +2,7 @@
 // biolatency: how long block I/O takes, as a histogram.
 #include "biolatency.h"
 
-#include <algorithm>
+#include <map>
 
 #include "biolatency.skel.h"
 #include "kit/block.hpp"
@@ -25,6 +25,14 @@ void declare(kit::Options& options, kit::BlockGroups& groups, bool& queue) {
       .example("biolatency -Q --disk sda -o json -d 10", "of one disk, queue included, as JSON");
 }
 
+// By which I/O they are of, as a number (biolatency_number()); a number may come from its place and from the map.
+std::map<std::uint64_t, kit_histogram> take_latencies(kit::Report& report) {
+  std::map<std::uint64_t, kit_histogram> all;
+  for (const auto& [number, latencies] : report.entries<std::uint64_t, biolatency_latencies>("latencies"))
+    kit::add(all[number], latencies.ns);
+  return all;
+}
+
 }  // namespace
 
 int tool(int argc, char** argv) {
@@ -42,14 +50,16 @@ int tool(int argc, char** argv) {
       bpf, kit::block_plan(bpf.object(), session, {.queue = queue, .disks = groups.per_disk, .disk = groups.disk}));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {
-    auto all = report.entries<biolatency_key, biolatency_latencies>("latencies");
+    auto all = take_latencies(report);
     // One of everything says so when there was nothing.
-    if (all.empty() && !groups.per_disk && !groups.per_operation) all.emplace_back();
-    std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.second.ns.sum > b.second.ns.sum; });
-    for (const auto& [key, latencies] : all) {
+    if (all.empty() && !groups.per_disk && !groups.per_operation) all.emplace();
+    std::multimap<std::uint64_t, std::uint64_t, std::greater<>> longest_first;
+    for (const auto& [number, latencies] : all) longest_first.emplace(latencies.sum, number);
+    for (const auto& [sum, number] : longest_first) {
+      biolatency_key key = biolatency_key_of(number);
       kit::Histogram::Key keys;
       groups.add_keys(keys, session, key.disk, key.operation);
-      report.histogram("latency", "ns", keys, latencies.ns);
+      report.histogram("latency", "ns", keys, all[number]);
     }
   });
 }
