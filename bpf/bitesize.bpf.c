@@ -30,7 +30,7 @@ static __always_inline void on_block_io(const struct block_io *io, __u64 now)
 	sizes_of = SWAPPED_PLACES_ENTRY(sizes, number, (struct bitesize_sizes *)&no_sizes);
 	if (!sizes_of)
 		return;
-	if (known && !sizes_of->comm[0])
-		__builtin_memcpy(sizes_of->comm, io->comm, sizeof(sizes_of->comm));
+	if (known)
+		comm_keep(sizes_of->comm, io->comm);
 	histogram_add(&sizes_of->bytes, io->bytes);
 }

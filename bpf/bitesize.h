@@ -34,7 +34,7 @@ KIT_INLINE struct bitesize_key bitesize_key_of(__u64 number)
 }
 
 struct bitesize_sizes {
-	char comm[KIT_COMM_SIZE]; /* the process's when it was first seen; empty if it is not known */
+	char comm[KIT_COMM_SIZE]; /* the process's at its last I/O; empty if it is not known */
 	struct kit_histogram bytes;
 };
 KIT_SIZE_IS(struct bitesize_sizes, 32 + 4 * KIT_SLOTS);

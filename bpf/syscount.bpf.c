@@ -43,7 +43,7 @@ SPAN_MAP(starts, __u32, __u64);
 static const struct syscount_process no_process;
 static const struct syscount_latency no_latency;
 
-static __always_inline struct syscount_process *process_of(__u32 pid)
+static __always_inline struct syscount_process *process_of(__u32 pid, struct task_struct *task)
 {
 	void *map = swapped_map(&processes);
 	struct syscount_process *process;
@@ -57,8 +57,8 @@ static __always_inline struct syscount_process *process_of(__u32 pid)
 	}
 	if (!process)
 		count_lost(map_full__processes);
-	else if (!process->comm[0])
-		bpf_get_current_comm(process->comm, sizeof(process->comm));
+	else if (current_process_comm_keep(task, process->comm))
+		process->named = bpf_ktime_get_ns();
 	return process;
 }
 
@@ -116,9 +116,10 @@ static __always_inline void count_call(__u32 index, bool failed, __u64 latency)
 		slots_add(slots->slots, latency);
 }
 
-static __always_inline void count_process(__u32 pid, bool failed, __u64 latency)
+static __always_inline void count_process(struct task_struct *task, bool failed, __u64 latency)
 {
-	struct syscount_process *process = process_of(pid);
+	__u32 pid = filter_ids_of_current(task).pid;
+	struct syscount_process *process = process_of(pid, task);
 	struct syscount_latency *slots;
 
 	if (process)
@@ -155,7 +156,7 @@ static __always_inline int on_exit(__s32 number, long result)
 	if (with_latency && !latency)
 		return 0;
 	if (per_process)
-		count_process(filter_ids_of_current(task).pid, failed, latency);
+		count_process(task, failed, latency);
 	else
 		count_call(index, failed, latency);
 	return 0;

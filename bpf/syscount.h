@@ -47,8 +47,9 @@ KIT_SIZE_IS(struct syscount_calls, 24);
 struct syscount_process {
 	struct syscount_calls calls;
 	char comm[KIT_COMM_SIZE];
+	__u64 named; /* ns, monotonic: since when that is its name, as this CPU has it; the latest is right */
 };
-KIT_SIZE_IS(struct syscount_process, 40);
+KIT_SIZE_IS(struct syscount_process, 48);
 
 struct syscount_latency {
 	__u32 slots[KIT_SLOTS];

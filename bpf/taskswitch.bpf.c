@@ -100,6 +100,29 @@ int BPF_PROG(switch_raw, bool preempt, struct task_struct *prev, struct task_str
 	return on_switch(prev, next);
 }
 
+/* A thread runs another program, or is called otherwise from now on. */
+static __always_inline int on_rename(__u32 key, const char *comm)
+{
+	void *tasks_map = swapped_map(&tasks);
+	struct taskswitch_task *who = tasks_map ? bpf_map_lookup_elem(tasks_map, &key) : NULL;
+
+	if (who)
+		bpf_probe_read_kernel_str(who->comm, sizeof(who->comm), comm);
+	return 0;
+}
+
+SEC("?tp_btf/task_rename")
+int BPF_PROG(rename_btf, struct task_struct *task, const char *comm)
+{
+	return on_rename(task->pid, comm);
+}
+
+SEC("?raw_tp/task_rename")
+int BPF_PROG(rename_raw, struct task_struct *task, const char *comm)
+{
+	return on_rename(BPF_CORE_READ(task, pid), comm);
+}
+
 /* Runs in the next task, right after the switch. */
 SEC("?kprobe/finish_task_switch")
 int BPF_KPROBE(switch_finished, struct task_struct *prev)

@@ -12,7 +12,7 @@ struct taskswitch_pair {
 };
 KIT_SIZE_IS(struct taskswitch_pair, 8);
 
-/* Who a thread id was when it was first seen in the interval. */
+/* Who has a thread id. */
 struct taskswitch_task {
 	__u32 pid; /* as the tool's user sees it */
 	__u32 tid;

@@ -62,8 +62,8 @@ static __always_inline int end(__u32 op, void *file)
 	latencies_of = SWAPPED_ENTRY(latencies, &key, &no_latencies);
 	if (!latencies_of)
 		return 0;
-	if (per_process && !latencies_of->comm[0])
-		bpf_get_current_comm(latencies_of->comm, sizeof(latencies_of->comm));
+	if (per_process)
+		current_process_comm_keep(task, latencies_of->comm);
 	histogram_add(&latencies_of->ns, latency);
 	return 0;
 }

@@ -25,7 +25,7 @@ KIT_SIZE_IS(struct vfslatency_key, 8);
 
 struct vfslatency_latencies {
 	struct kit_histogram ns;
-	char comm[KIT_COMM_SIZE]; /* the process's when it was first seen */
+	char comm[KIT_COMM_SIZE]; /* the process's */
 };
 KIT_SIZE_IS(struct vfslatency_latencies, 32 + 4 * KIT_SLOTS);
 

@@ -19,7 +19,7 @@ void declare(kit::Options& options, kit::BlockGroups& groups) {
               "bytes",
               "how many I/Os of a process were how large",
               {{"pid", "the process that submitted them"},
-               {"comm", "its name when first seen"},
+               {"comm", "its name"},
                {"disk", "with -D: the disk or partition"},
                {"op", "with -O: the operation"}}})
       .details(
@@ -50,7 +50,8 @@ int tool(int argc, char** argv) {
   kit::Skeleton<bitesize_bpf> bpf;
   bpf->rodata->per_disk = groups.per_disk;
   bpf->rodata->per_operation = groups.per_operation;
-  kit::BlockNeeds needs = {.process = true, .latency = false, .disks = groups.per_disk, .disk = groups.disk};
+  kit::BlockNeeds needs = {
+      .process = true, .thread = false, .latency = false, .disks = groups.per_disk, .disk = groups.disk};
   session.settle(bpf, kit::block_plan(bpf.object(), session, needs));
   session.load(bpf);
   return session.reports(bpf, [&](kit::Report& report) {

@@ -47,7 +47,7 @@ kit::Table<Row> make_table(const Knobs& knobs) {
   table.column("SYSCALL", "syscall", 24, "the system call; none with -P", &Row::call)
       .only_without(knobs.per_process)
       .column("PID", "pid", -7, "with -P: the process", &Row::pid)
-      .column("COMM", "comm", 16, "with -P: its name when first seen", &Row::comm)
+      .column("COMM", "comm", 16, "with -P: its name", &Row::comm)
       .only_with(knobs.per_process, 2)
       .column("COUNT", "count", -10, "how many returned", [](const Row& row) { return kit::to_cell(row.calls.count); })
       .column("ERRORS", "errors", -10, "how many failed", [](const Row& row) { return kit::to_cell(row.calls.errors); })
@@ -78,10 +78,10 @@ void declare(kit::Options& options, Knobs& knobs) {
 }
 
 void merge(syscount_process& into, const syscount_process& from) {
-  into.calls.count += from.calls.count;
-  into.calls.errors += from.calls.errors;
-  into.calls.total += from.calls.total;
-  if (!into.comm[0]) std::copy(std::begin(from.comm), std::end(from.comm), into.comm);
+  syscount_calls sum = {into.calls.count + from.calls.count, into.calls.errors + from.calls.errors,
+                        into.calls.total + from.calls.total};
+  if (from.named > into.named) into = from;
+  into.calls = sum;
 }
 
 // By PID or by index. What was counted and its latencies are told apart by two maps; a call between the readings of

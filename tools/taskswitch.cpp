@@ -76,10 +76,10 @@ int tool(int argc, char** argv) {
       .column("PREVPID", "prev_pid", -7, "the process that gave the CPU away; 0 is the idle task",
               of(&Row::prev, &Task::pid))
       .column("PREVTID", "prev_tid", -7, "its thread", of(&Row::prev, &Task::tid))
-      .column("PREVCOMM", "prev_comm", 16, "the thread's name when first seen", name_of(&Row::prev))
+      .column("PREVCOMM", "prev_comm", 16, "the thread's name", name_of(&Row::prev))
       .column("NEXTPID", "next_pid", -7, "the process that got it", of(&Row::next, &Task::pid))
       .column("NEXTTID", "next_tid", -7, "its thread", of(&Row::next, &Task::tid))
-      .column("NEXTCOMM", "next_comm", 16, "the thread's name when first seen", name_of(&Row::next))
+      .column("NEXTCOMM", "next_comm", 16, "the thread's name", name_of(&Row::next))
       .column("COUNT", "count", -10, "how often", &Row::count);
 
   kit::Options options(kit::Shape::interval, "taskswitch", "Count how often one task hands the CPU to another.");
@@ -93,7 +93,10 @@ int tool(int argc, char** argv) {
   kit::Skeleton<taskswitch_bpf> bpf;
   kit::AttachPlan plan;
   auto& p = bpf->progs;
-  plan.event("switch").way("btf", {p.switch_btf}).way("raw", {p.switch_raw}).way("kprobe", {p.switch_finished});
+  plan.event("switch")
+      .way("btf", {p.switch_btf}, {p.rename_btf})
+      .way("raw", {p.switch_raw}, {p.rename_raw})
+      .way("kprobe", {p.switch_finished}, {p.rename_raw});
   session.settle(bpf, plan);
   session.load(bpf);
   Tasks tasks;

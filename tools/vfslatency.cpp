@@ -48,9 +48,7 @@ void declare(kit::Options& options, Wanted& wanted, bool& per_process) {
       .shows({"latency",
               "ns",
               "how many operations took how long; \"system call latency\" where it is that of the system calls",
-              {{"op", "read, write, open or fsync"},
-               {"pid", "with -P: the process"},
-               {"comm", "with -P: its name when first seen"}}})
+              {{"op", "read, write, open or fsync"}, {"pid", "with -P: the process"}, {"comm", "with -P: its name"}}})
       .details(
           "The latency is that of vfs_read, vfs_write, vfs_open and vfs_fsync_range, from entry to return. Where the "
           "kernel "

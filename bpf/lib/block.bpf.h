@@ -24,6 +24,7 @@
 
 /* Read-only knobs, set by block_plan(). */
 const volatile bool block_submitters; /* a program tells who submits */
+const volatile bool block_threads; /* the name is the thread's; else the process's */
 const volatile bool block_filtered; /* I/O of an unknown process is not wanted */
 const volatile bool block_timed; /* when it was submitted and issued is asked for; else only how large it was */
 const volatile bool block_disks; /* which disk it is of is asked for */
@@ -250,6 +251,14 @@ static __always_inline struct block_io *block_entry(__u64 request)
 	return place && place->request == request ? &place->io : block_entry_apart(request);
 }
 
+static __always_inline void block_name(struct task_struct *task, struct block_io *io)
+{
+	if (block_threads)
+		current_comm(task, io->comm);
+	else
+		current_process_comm(task, io->comm);
+}
+
 /* Where it is submitted. */
 static __always_inline void block_used_anew(struct block_io *io)
 {
@@ -292,7 +301,7 @@ static __always_inline int block_submitted(__u64 key, const bool bio, bool ends)
 	ids = filter_ids_of_current(task);
 	io->pid = ids.pid;
 	io->tid = ids.tid;
-	current_comm(task, io->comm);
+	block_name(task, io);
 	io->issued = 0;
 	io->summed = 0;
 	io->state = BLOCK_KNOWN | (ends ? BLOCK_OPEN : 0);
@@ -573,7 +582,7 @@ static __always_inline int block_bio_queued(struct bio *bio, const bool typed)
 	ids = filter_ids_of_current(task);
 	io.pid = ids.pid;
 	io.tid = ids.tid;
-	current_comm(task, io.comm);
+	block_name(task, &io);
 	io.state = BLOCK_KNOWN;
 	io.sector = BPF_CORE_READ(bio, bi_iter.bi_sector);
 	io.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);

@@ -28,6 +28,40 @@ static __always_inline void current_comm(struct task_struct *task, char *to)
 	}
 }
 
+/* Copies a name, as above, over one that differs, and says whether it did. */
+static __always_inline bool comm_keep(char *kept, const char *now)
+{
+	__u64 *to = (__u64 *)kept, *from = (__u64 *)now;
+
+	if (to[0] == from[0] && to[1] == from[1])
+		return false;
+	to[0] = from[0];
+	to[1] = from[1];
+	return true;
+}
+
+/* The name of the process that what current_task() returned is of: its first thread's. */
+static __always_inline void current_process_comm(struct task_struct *task, char *to)
+{
+	struct task_struct *leader = current_read(task, group_leader);
+
+	if (kernel_has_helper(get_current_task_btf)) {
+		((__u64 *)to)[0] = ((__u64 *)leader->comm)[0];
+		((__u64 *)to)[1] = ((__u64 *)leader->comm)[1];
+	} else {
+		bpf_core_read(to, KIT_COMM_SIZE, &leader->comm);
+	}
+}
+
+/* Keeps that name where it is another than before: a process that was begun may run a program yet. */
+static __always_inline bool current_process_comm_keep(struct task_struct *task, char *kept)
+{
+	char now[KIT_COMM_SIZE] __attribute__((aligned(8)));
+
+	current_process_comm(task, now);
+	return comm_keep(kept, now);
+}
+
 /*
  * A pointer as the number that a function for the verifier to follow once wants. Where a program's arguments are typed
  * pointers, a cast alone leaves it one for the verifier, which refuses such a call (6.12).

@@ -32,6 +32,7 @@ struct BlockGroups {
 // What a tool wants to know of each I/O, besides what, where and how long.
 struct BlockNeeds {
   bool process = false;  // who submitted it
+  bool thread = true;    // its name is the thread's, not that of the thread's process
   bool latency = true;   // when it was issued; a tool that asks only for sizes costs less
   bool queue = false;    // how long it waited before it was issued: the tool cannot do without
   bool merges = false;   // how many were joined to it
