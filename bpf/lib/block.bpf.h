@@ -24,6 +24,7 @@
 
 /* Read-only knobs, set by block_plan(). */
 const volatile bool block_submitters; /* a program tells who submits */
+const volatile bool block_from_bios; /* who submits may be known by a bio alone, from block_getrq */
 const volatile bool block_threads; /* the name is the thread's; else the process's */
 const volatile bool block_filtered; /* I/O of an unknown process is not wanted */
 const volatile bool block_timed; /* when it was submitted and issued is asked for; else only how large it was */
@@ -118,7 +119,11 @@ struct request___flush {
 	} flush;
 } __attribute__((preserve_access_index));
 
-/* A member of a structure that a BTF program was given, or can follow from there, is read without a call. */
+/*
+ * A member of a structure that a BTF program was given, or can follow from there, is read without a call. But where that
+ * is a pointer, in what the program itself was given, the verifier searches all of the kernel's types, for up to 2 ms,
+ * each time that it comes by (57539b1c0ac2, 6.3): so it is read once, before anything branches, or by a call.
+ */
 #define BLOCK_READ_OF(typed, object, member) ((typed) ? (object)->member : BPF_CORE_READ(object, member))
 
 #define BLOCK_NUMBER(typed, disk) \
@@ -161,7 +166,7 @@ static __always_inline __u32 block_partition(struct request *rq, const bool type
 		if (part)
 			return BPF_CORE_READ(part, bd_dev);
 	}
-	return block_disk(rq, typed);
+	return block_disk(rq, false);
 }
 
 /* The request that waits first for this flush; NULL if it is no flush of the kernel's own. */
@@ -253,10 +258,14 @@ static __always_inline struct block_io *block_entry(__u64 request)
 
 static __always_inline void block_name(struct task_struct *task, struct block_io *io)
 {
-	if (block_threads)
+	struct task_struct *leader;
+
+	if (block_threads || current_read(task, pid) == current_read(task, tgid)) {
 		current_comm(task, io->comm);
-	else
-		current_process_comm(task, io->comm);
+	} else {
+		leader = BPF_CORE_READ(task, group_leader);
+		bpf_core_read(io->comm, sizeof(io->comm), &leader->comm);
+	}
 }
 
 /* Where it is submitted. */
@@ -378,25 +387,33 @@ static __noinline struct block_io *block_find_submitter(struct request *rq, __u3
 
 	if (!owner)
 		return NULL;
-	from = block_take_bio(rq, owner);
+	from = block_from_bios ? block_take_bio(rq, owner) : NULL;
 	if (from || owner == rq)
 		return from;
 	from = block_find(key);
 	return from ? block_inherit((__u64)rq, from) : NULL;
 }
 
-/* Whether --disk is this, or the disk that this is a partition of. */
-static __always_inline bool block_disk_wanted(struct request *rq, __u32 partition, const bool typed)
+struct block_disks {
+	__u32 shown; /* disk or partition, as far as it is asked for */
+	bool wanted; /* by --disk: it is this, or the disk that this is a partition of */
+};
+
+static __always_inline struct block_disks block_disks_of(struct request *rq, const bool typed)
 {
-	return !block_only || (block_only_partition ? partition : block_disk(rq, typed)) == block_only;
+	struct block_disks disks = { .wanted = true };
+
+	if (block_disks)
+		disks.shown = block_partition(rq, typed);
+	if (block_only)
+		disks.wanted = (block_only_partition ? disks.shown : block_disk(rq, typed)) == block_only;
+	return disks;
 }
 
 /* What is known of a request that shows itself, as block_find() has it; NULL if it is not wanted. */
 static __always_inline struct block_io *block_wanted(struct request *rq, struct block_io *io, __u32 flags,
-						     const bool typed)
+						     const struct block_disks *disks)
 {
-	__u32 disk = 0;
-
 	if (block_submitters && (!io || !io->state || (io->state & BLOCK_ENDED))) {
 		struct block_io *found = block_find_submitter(rq, flags & 0xff);
 
@@ -406,9 +423,7 @@ static __always_inline struct block_io *block_wanted(struct request *rq, struct 
 	}
 	if (block_filtered && (!io || !(io->state & BLOCK_KNOWN)))
 		return NULL;
-	if (block_disks)
-		disk = block_partition(rq, typed);
-	if ((io && (io->state & BLOCK_UNWANTED)) || !block_disk_wanted(rq, disk, typed)) {
+	if ((io && (io->state & BLOCK_UNWANTED)) || !disks->wanted) {
 		if (io) {
 			io->issued = 0;
 			io->state &= ~BLOCK_OPEN;
@@ -418,7 +433,7 @@ static __always_inline struct block_io *block_wanted(struct request *rq, struct 
 	if (!io)
 		io = block_entry((__u64)rq);
 	if (io)
-		io->disk = disk;
+		io->disk = disks->shown;
 	return io;
 }
 
@@ -438,6 +453,7 @@ static __always_inline bool block_goes_on(struct request *rq, const struct block
 /* It goes to the device; a second time if the device had no room, or did only part of it: its first start stays. */
 static __always_inline int block_issued(struct request *rq, const bool typed)
 {
+	const struct block_disks disks = block_disks_of(rq, typed);
 	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags);
 	struct block_io *io = block_find((__u64)rq);
 
@@ -449,7 +465,7 @@ static __always_inline int block_issued(struct request *rq, const bool typed)
 		io->issued = 0;
 		io->state = 0;
 	}
-	io = block_wanted(rq, io, flags, typed);
+	io = block_wanted(rq, io, flags, &disks);
 	if (!io)
 		return 0;
 	io->sector = BLOCK_READ_OF(typed, rq, __sector);
@@ -488,6 +504,7 @@ static __always_inline int block_finished(struct request *rq)
  */
 static __always_inline int block_sized(struct request *rq, __u32 bytes, const bool typed)
 {
+	const struct block_disks disks = block_disks_of(rq, typed);
 	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), left = BLOCK_READ_OF(typed, rq, __data_len);
 	struct block_io *io = block_find((__u64)rq);
 
@@ -496,7 +513,7 @@ static __always_inline int block_sized(struct request *rq, __u32 bytes, const bo
 			io->state &= ~BLOCK_OPEN;
 		return 0;
 	}
-	io = block_wanted(rq, io, flags, typed);
+	io = block_wanted(rq, io, flags, &disks);
 	if (!io)
 		return 0;
 	io->summed += bytes;

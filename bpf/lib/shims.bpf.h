@@ -40,25 +40,18 @@ static __always_inline bool comm_keep(char *kept, const char *now)
 	return true;
 }
 
-/* The name of the process that what current_task() returned is of: its first thread's. */
-static __always_inline void current_process_comm(struct task_struct *task, char *to)
-{
-	struct task_struct *leader = current_read(task, group_leader);
-
-	if (kernel_has_helper(get_current_task_btf)) {
-		((__u64 *)to)[0] = ((__u64 *)leader->comm)[0];
-		((__u64 *)to)[1] = ((__u64 *)leader->comm)[1];
-	} else {
-		bpf_core_read(to, KIT_COMM_SIZE, &leader->comm);
-	}
-}
-
-/* Keeps that name where it is another than before: a process that was begun may run a program yet. */
+/*
+ * Keeps the name of the process that what current_task() returned is of, its first thread's, where it is another than
+ * before: one that was begun may run a program yet.
+ */
 static __always_inline bool current_process_comm_keep(struct task_struct *task, char *kept)
 {
+	struct task_struct *leader = current_read(task, group_leader);
 	char now[KIT_COMM_SIZE] __attribute__((aligned(8)));
 
-	current_process_comm(task, now);
+	if (kernel_has_helper(get_current_task_btf))
+		return comm_keep(kept, leader->comm);
+	bpf_core_read(now, sizeof(now), &leader->comm);
 	return comm_keep(kept, now);
 }
 

@@ -51,6 +51,11 @@ def run_load(words):
     return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
+def least_of(words):
+    """The least of five runs: of some ns, which whatever else goes on can only add to."""
+    return min(run_load(words) for _ in range(5))
+
+
 def beneath_load(contest, package, ask, bystander, scale):
     """What a tool costs each operation of a load, and what it shows of them."""
     count = max(int(contest.count * scale) // ask.fewer, 100)
@@ -58,7 +63,7 @@ def beneath_load(contest, package, ask, bystander, scale):
         alone = run_load(load)
         if ask.wraps:
             return wrapping(package, ask, load, alone, count)
-        undisturbed = run_load(BYSTANDER[0]) if bystander else 0
+        undisturbed = least_of(BYSTANDER[0]) if bystander else 0
         tracer = Tracer(package, ask, load)
         before = tracer.cpu_ns()
         watched = run_load(load)
@@ -66,7 +71,7 @@ def beneath_load(contest, package, ask, bystander, scale):
         reader = tracer.cpu_ns() - before
         figures = {"alone": alone, "added": watched - alone, "ready": tracer.ready_ms}
         if bystander:
-            figures["beside"] = run_load(BYSTANDER[0]) - undisturbed
+            figures["beside"] = least_of(BYSTANDER[0]) - undisturbed
         made = count
         ids = programs(tracer.pid)
         if ids:

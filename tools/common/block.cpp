@@ -251,6 +251,7 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   set_knob(object, "block_bio_queue_first", tracepoint_arguments("block_bio_queue") == 2);
   set_knob(object, "block_merges_told", tracepoint_arguments("block_rq_merge") != 0);
   set_knob(object, "block_submitters", process);
+  set_knob(object, "block_from_bios", !tracepoint_arguments("block_io_start") || !session.settings().attach.empty());
   set_knob(object, "block_threads", needs.thread);
   set_knob(object, "block_filtered", filtered);
   set_knob(object, "block_timed", needs.latency);
