@@ -64,6 +64,8 @@ std::unique_ptr<Kernel> running_kernel();
 
 // A perf event at a kernel function, or at its return: a descriptor, or none and errno.
 Fd open_kprobe(const std::string& function, bool at_return);
+// Whether it is a place in a program, not in the kernel.
+bool is_of_program(const Hook& hook);
 // Attaches a loaded program where the verdict said. Throws Failure where the kernel refuses after all.
 Link attach(bpf_program* program, const Hook& hook);
 

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,8 +14,9 @@
 #include "kit/kernel.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
-#include "probed_file.hpp"
 #include "places.hpp"
+#include "probed_file.hpp"
+#include "threads.hpp"
 
 namespace kit {
 namespace {
@@ -70,17 +72,21 @@ std::uint64_t address_of(const std::vector<Number>& numbers) {
   return numbers.empty() ? 0 : reinterpret_cast<std::uint64_t>(numbers.data());
 }
 
-// Whether a program of this type, which does nothing, may be loaded and attached to nothing: EINVAL of a kernel that
-// does not know the type comes with the first, of one without the feature with the second.
-bool has_multi(std::uint32_t attach_type, const char* name = "vfs_read", std::uint32_t pid = 0, int refused = EBADF) {
+// A program that does nothing, for links of this type; none where the kernel does not know the type.
+Fd load_nothing(std::uint32_t attach_type) {
   constexpr bpf_insn nothing[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
-  int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", nothing, 2, &options);
-  Fd kept(program >= 0 ? program : -1);
-  if (!kept) return false;
+  return Fd(std::max(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", nothing, 2, &options), -1));
+}
+
+// Whether such a program may be attached to nothing: EINVAL of a kernel that does not know the type comes when it is
+// loaded, of one without the feature with the link.
+bool has_multi(std::uint32_t attach_type, const char* name = "vfs_read", std::uint32_t pid = 0, int refused = EBADF) {
+  Fd program = load_nothing(attach_type);
+  if (!program) return false;
   LinkCreate link{};
-  link.program = static_cast<std::uint32_t>(kept.get());
+  link.program = static_cast<std::uint32_t>(program.get());
   link.attach_type = attach_type;
   if (attach_type != attach_uprobe_multi) {
     std::uint64_t names[] = {reinterpret_cast<std::uint64_t>(name)};
@@ -98,6 +104,26 @@ bool has_multi(std::uint32_t attach_type, const char* name = "vfs_read", std::ui
 }
 
 }  // namespace
+
+void begin_uprobes() {
+  static std::future<void> begun;
+  if (begun.valid()) return;
+  NoSignals none;
+  begun = std::async(thread_if_any, [] {
+    // What no process has mapped is changed in none.
+    Fd program = load_nothing(attach_uprobe_multi), file(memfd_create("uprobe", MFD_CLOEXEC));
+    if (!program || !file || ftruncate(file.get(), 4096) != 0) return;
+    std::string path = cat("/proc/self/fd/", file.get());
+    std::uint64_t offset = 0;
+    LinkCreate link{};
+    link.program = static_cast<std::uint32_t>(program.get());
+    link.attach_type = attach_uprobe_multi;
+    link.uprobes.path = reinterpret_cast<std::uint64_t>(path.c_str());
+    link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
+    link.uprobes.count = 1;
+    make_link(link);
+  });
+}
 
 bool has_kprobe_multi() {
   static const bool has = has_multi(attach_kprobe_multi);

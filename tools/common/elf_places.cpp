@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <set>
 
-#include "kit/elf.hpp"
 #include "files.hpp"
+#include "kit/elf.hpp"
 #include "kit/text.hpp"
 
 namespace kit {

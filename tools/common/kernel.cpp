@@ -16,10 +16,10 @@
 #include <optional>
 #include <set>
 
+#include "files.hpp"
 #include "kallsyms.hpp"
 #include "kernel_types.hpp"
 #include "kit/sampler.hpp"
-#include "files.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
 #include "trials.hpp"
@@ -138,16 +138,10 @@ class RunningKernel : public Kernel {
       case HookKind::kretprobe: return ask_kprobe(hook.target, true);
       case HookKind::uprobe: return ask_uprobe();
       case HookKind::sample: return ask_sampling(hook.target);
-      case HookKind::placed:
-        return hook.trial ? hook.trial() : is_of_program(hook.target) ? ask_uprobe() : ask_events();
+      case HookKind::placed: return hook.trial ? hook.trial() : is_of_program(hook) ? ask_uprobe() : ask_events();
       case HookKind::other: return yes();
     }
     return no("unknown kind");
-  }
-
-  // Of a place that a probe of programs has (kit/probing.hpp).
-  static bool is_of_program(std::string_view place) {
-    return place.starts_with("uprobe:") || place.starts_with("uretprobe:") || place.starts_with("usdt:");
   }
 
   // Loads the smallest program for a BTF target. Tracepoints that have a type differ in nothing that the kernel could
@@ -315,6 +309,13 @@ std::string hook_text(const Hook& hook) {
 }
 
 std::unique_ptr<Kernel> running_kernel() { return std::make_unique<RunningKernel>(); }
+
+bool is_of_program(const Hook& hook) {
+  if (hook.kind == HookKind::uprobe) return true;
+  std::string_view place = hook.target;
+  return hook.kind == HookKind::placed &&
+         (place.starts_with("uprobe:") || place.starts_with("uretprobe:") || place.starts_with("usdt:"));
+}
 
 Link attach(bpf_program* program, const Hook& hook) {
   bpf_link* link = nullptr;

@@ -109,6 +109,10 @@ bool has_kprobe_session();
 // Whether it takes this function of the kernel.
 bool takes_kprobe_session(const std::string& function);
 bool has_uprobe_multi();
+// The first uprobe of a while waits for RCU, 10 ms and more, as any change of what all processes' mappings are looked
+// through for does (dup_mmap_sem, register_for_each_vma()). Begun here, in a thread, that is over, or nearly, when the
+// programs are loaded and the tool's own come. Not before uprobe.multi (6.6): others would wait for each other.
+void begin_uprobes();
 // Whether that may be of one process: of all of its threads.
 bool has_uprobe_multi_of_process();
 // Whether programs at places of user code may sleep (BPF_F_SLEEPABLE), with the maps that ours have.

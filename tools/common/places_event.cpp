@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "files.hpp"
 #include "kit/ifunc.hpp"
 #include "kit/kernel.hpp"
-#include "files.hpp"
 #include "kit/text.hpp"
 #include "places.hpp"
 

@@ -20,6 +20,7 @@
 #include "kit/stream.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
+#include "places.hpp"
 
 namespace kit {
 namespace {
@@ -88,6 +89,13 @@ void add_tree(bpf_object* object, AttachPlan& plan) {
     raw.emplace_back(bpf_object__find_program_by_name(object, tree.raw));
   }
   plan.event("tree").way("btf", typed).way("raw", raw);
+}
+
+bool in_programs(const std::vector<Settled>& plan) {
+  return std::any_of(plan.begin(), plan.end(), [](const Settled& event) {
+    return std::any_of(event.parts.begin(), event.parts.end(),
+                       [](const Part& part) { return is_of_program(part.hook); });
+  });
 }
 
 }  // namespace
@@ -327,6 +335,8 @@ void Session::settle(bpf_object* object, const AttachPlan& given) {
   Form form = form_of(s.plan);
   if (s.settings.explain) s.print_plan();
   if (form == Form::none) cannot_work(s.plan);
+  // Not before a command is started, as above.
+  if (in_programs(s.plan) && s.settings.command.empty()) begin_uprobes();
   for (const Settled& event : s.plan) {
     for (const Part& part : event.parts)
       if (part.program) bpf_program__set_autoload(part.program, true);
@@ -347,7 +357,10 @@ void Session::load(bpf_object* object, bpf_object_skeleton* skeleton) {
     bpf_map__set_max_entries(ring, static_cast<__u32>(size));
   }
   if (!s.settings.record.empty()) s.capture = std::make_unique<CaptureWriter>(s.settings.record, s.header);
-  if (!s.settings.command.empty()) s.command = std::make_unique<Command>(s.settings.command);
+  if (!s.settings.command.empty()) {
+    s.command = std::make_unique<Command>(s.settings.command);
+    if (in_programs(s.plan)) begin_uprobes();
+  }
   if (int error = load_object(object, skeleton); error) {
     bool denied = error == -EPERM || error == -EACCES;
     std::string missing = missing_capabilities();

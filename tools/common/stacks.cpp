@@ -8,9 +8,9 @@
 #include <cstring>
 
 #include "code_mappings.hpp"
+#include "files.hpp"
 #include "filter.hpp"
 #include "kit/kernel.hpp"
-#include "files.hpp"
 #include "kit/text.hpp"
 #include "loader.hpp"
 #include "packing.hpp"

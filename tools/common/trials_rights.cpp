@@ -5,9 +5,9 @@
 
 #include <iterator>
 
+#include "files.hpp"
 #include "kernel_types.hpp"
 #include "kit/kernel.hpp"
-#include "files.hpp"
 #include "kit/text.hpp"
 #include "tracefs.hpp"
 #include "trials.hpp"
