@@ -29,7 +29,6 @@ const volatile bool block_threads; /* the name is the thread's; else the process
 const volatile bool block_filtered; /* I/O of an unknown process is not wanted */
 const volatile bool block_timed; /* when it was submitted and issued is asked for; else only how large it was */
 const volatile bool block_disks; /* which disk it is of is asked for */
-const volatile bool block_merges_told; /* requests that are joined to others are (f3bdc62fd82e, 5.11) */
 const volatile bool block_merges; /* bios that are in the request besides the first are counted */
 const volatile bool block_queue_first; /* the tracepoints' first argument is a request_queue (before a54895fa, 5.11) */
 const volatile bool block_bio_queue_first; /* the same of those of bios (before e8a676d61c07 and its kin, 5.12) */
@@ -258,14 +257,10 @@ static __always_inline struct block_io *block_entry(__u64 request)
 
 static __always_inline void block_name(struct task_struct *task, struct block_io *io)
 {
-	struct task_struct *leader;
-
-	if (block_threads || current_read(task, pid) == current_read(task, tgid)) {
+	if (block_threads)
 		current_comm(task, io->comm);
-	} else {
-		leader = BPF_CORE_READ(task, group_leader);
-		bpf_core_read(io->comm, sizeof(io->comm), &leader->comm);
-	}
+	else
+		current_process_comm(task, io->comm);
 }
 
 /* Where it is submitted. */
@@ -319,12 +314,29 @@ static __always_inline int block_submitted(__u64 key, const bool bio, bool ends)
 	return 0;
 }
 
+struct block_where {
+	__u32 disk; /* or partition, as far as it is asked for */
+	bool wanted; /* by --disk: it is this, or the disk that this is a partition of */
+};
+
+static __always_inline struct block_where block_where_of(struct request *rq, const bool typed)
+{
+	struct block_where where = { .wanted = true };
+
+	if (block_disks)
+		where.disk = block_partition(rq, typed);
+	if (block_only)
+		where.wanted = (block_only_partition ? where.disk : block_disk(rq, typed)) == block_only;
+	return where;
+}
+
 /* The kernel begins to account for it. A command of a driver's own may end without a word, if it has no data. */
 static __always_inline int block_started(struct request *rq, const bool typed)
 {
-	bool ends =
-		!block_timed && block_merges_told && (BLOCK_READ_OF(typed, rq, cmd_flags) & 0xff) < BLOCK_DRIVERS_OWN;
+	bool ends = false;
 
+	if (!block_timed && (!block_only || block_where_of(rq, typed).wanted))
+		ends = (BLOCK_READ_OF(typed, rq, cmd_flags) & 0xff) < BLOCK_DRIVERS_OWN;
 	return block_submitted((__u64)rq, false, ends);
 }
 
@@ -394,25 +406,9 @@ static __noinline struct block_io *block_find_submitter(struct request *rq, __u3
 	return from ? block_inherit((__u64)rq, from) : NULL;
 }
 
-struct block_disks {
-	__u32 shown; /* disk or partition, as far as it is asked for */
-	bool wanted; /* by --disk: it is this, or the disk that this is a partition of */
-};
-
-static __always_inline struct block_disks block_disks_of(struct request *rq, const bool typed)
-{
-	struct block_disks disks = { .wanted = true };
-
-	if (block_disks)
-		disks.shown = block_partition(rq, typed);
-	if (block_only)
-		disks.wanted = (block_only_partition ? disks.shown : block_disk(rq, typed)) == block_only;
-	return disks;
-}
-
 /* What is known of a request that shows itself, as block_find() has it; NULL if it is not wanted. */
 static __always_inline struct block_io *block_wanted(struct request *rq, struct block_io *io, __u32 flags,
-						     const struct block_disks *disks)
+						     const struct block_where *where)
 {
 	if (block_submitters && (!io || !io->state || (io->state & BLOCK_ENDED))) {
 		struct block_io *found = block_find_submitter(rq, flags & 0xff);
@@ -423,7 +419,7 @@ static __always_inline struct block_io *block_wanted(struct request *rq, struct 
 	}
 	if (block_filtered && (!io || !(io->state & BLOCK_KNOWN)))
 		return NULL;
-	if ((io && (io->state & BLOCK_UNWANTED)) || !disks->wanted) {
+	if ((io && (io->state & BLOCK_UNWANTED)) || !where->wanted) {
 		if (io) {
 			io->issued = 0;
 			io->state &= ~BLOCK_OPEN;
@@ -433,7 +429,7 @@ static __always_inline struct block_io *block_wanted(struct request *rq, struct 
 	if (!io)
 		io = block_entry((__u64)rq);
 	if (io)
-		io->disk = disks->shown;
+		io->disk = where->disk;
 	return io;
 }
 
@@ -453,7 +449,7 @@ static __always_inline bool block_goes_on(struct request *rq, const struct block
 /* It goes to the device; a second time if the device had no room, or did only part of it: its first start stays. */
 static __always_inline int block_issued(struct request *rq, const bool typed)
 {
-	const struct block_disks disks = block_disks_of(rq, typed);
+	const struct block_where where = block_where_of(rq, typed);
 	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags);
 	struct block_io *io = block_find((__u64)rq);
 
@@ -465,7 +461,7 @@ static __always_inline int block_issued(struct request *rq, const bool typed)
 		io->issued = 0;
 		io->state = 0;
 	}
-	io = block_wanted(rq, io, flags, &disks);
+	io = block_wanted(rq, io, flags, &where);
 	if (!io)
 		return 0;
 	io->sector = BLOCK_READ_OF(typed, rq, __sector);
@@ -504,7 +500,7 @@ static __always_inline int block_finished(struct request *rq)
  */
 static __always_inline int block_sized(struct request *rq, __u32 bytes, const bool typed)
 {
-	const struct block_disks disks = block_disks_of(rq, typed);
+	const struct block_where where = block_where_of(rq, typed);
 	__u32 flags = BLOCK_READ_OF(typed, rq, cmd_flags), left = BLOCK_READ_OF(typed, rq, __data_len);
 	struct block_io *io = block_find((__u64)rq);
 
@@ -513,7 +509,7 @@ static __always_inline int block_sized(struct request *rq, __u32 bytes, const bo
 			io->state &= ~BLOCK_OPEN;
 		return 0;
 	}
-	io = block_wanted(rq, io, flags, &disks);
+	io = block_wanted(rq, io, flags, &where);
 	if (!io)
 		return 0;
 	io->summed += bytes;

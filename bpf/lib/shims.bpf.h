@@ -40,18 +40,25 @@ static __always_inline bool comm_keep(char *kept, const char *now)
 	return true;
 }
 
-/*
- * Keeps the name of the process that what current_task() returned is of, its first thread's, where it is another than
- * before: one that was begun may run a program yet.
- */
+/* The name of the process that what current_task() returned is of: its first thread's, mostly that itself. */
+static __always_inline void current_process_comm(struct task_struct *task, char *to)
+{
+	struct task_struct *leader;
+
+	if (current_read(task, pid) == current_read(task, tgid)) {
+		current_comm(task, to);
+	} else {
+		leader = BPF_CORE_READ(task, group_leader);
+		bpf_core_read(to, KIT_COMM_SIZE, &leader->comm);
+	}
+}
+
+/* Keeps that name where it is another than before: a process that was begun may run a program yet. */
 static __always_inline bool current_process_comm_keep(struct task_struct *task, char *kept)
 {
-	struct task_struct *leader = current_read(task, group_leader);
 	char now[KIT_COMM_SIZE] __attribute__((aligned(8)));
 
-	if (kernel_has_helper(get_current_task_btf))
-		return comm_keep(kept, leader->comm);
-	bpf_core_read(now, sizeof(now), &leader->comm);
+	current_process_comm(task, now);
 	return comm_keep(kept, now);
 }
 

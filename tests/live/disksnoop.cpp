@@ -415,9 +415,11 @@ TEST_CASE("an I/O whose end nobody is told of is counted when its request is use
   if (live::run("disksnoop", {"--attach", "raw", "--explain"}).out.find("raw_tp/block_io_start") == std::string::npos)
     SKIP_CASE("this kernel has no tracepoint where a request begins", "block_io_start");
   constexpr std::uint64_t one = 0x1000, other = 0x2000;
+  NEEDS("loop");
+  live::LoopDisk disk;
   Words own = {"--attach", "raw", "-p", std::to_string(getpid())};
-  live::Tool snoop("disksnoop", own), sizes("bitesize", own);
-  for (const live::Tool* tool : {&snoop, &sizes}) {
+  live::Tool snoop("disksnoop", own), sizes("bitesize", own), of_disk("bitesize", own + Words{"--disk", disk.name()});
+  for (const live::Tool* tool : {&snoop, &sizes, &of_disk}) {
     tell(*tool, "block_submit_raw", one);
     tell(*tool, "block_submit_raw", other);
   }
@@ -425,7 +427,7 @@ TEST_CASE("an I/O whose end nobody is told of is counted when its request is use
     tell(snoop, "block_issue_raw", one);
     tell(snoop, "block_issue_raw", one);  // once more, as after a requeue
     tell(snoop, "block_submit_raw", one);
-    tell(sizes, "block_submit_raw", one);
+    for (const live::Tool* tool : {&sizes, &of_disk}) tell(*tool, "block_submit_raw", one);
   }
   // Joined to another it has no end of its own, and once it was seen it is not missed.
   for (const live::Tool* tool : {&snoop, &sizes}) {
@@ -435,7 +437,7 @@ TEST_CASE("an I/O whose end nobody is told of is counted when its request is use
   tell(snoop, "block_issue_raw", other);
   tell(snoop, "block_done_raw", other);
   tell(snoop, "block_submit_raw", other);
-  live::Result rows = snoop.stop(), none = sizes.stop();
+  live::Result rows = snoop.stop(), none = sizes.stop(), of_others = of_disk.stop();
   INFO(rows.out << none.out);
   CHECK(rows.row_lines() == 1);
   CHECK(histograms(none).empty());
@@ -443,6 +445,7 @@ TEST_CASE("an I/O whose end nobody is told of is counted when its request is use
     CHECK(result->end()["lost"]["end_unseen"] == 3);
     CHECK(result->lost() == 3);
   }
+  CHECK(of_others.end()["lost"]["end_unseen"] == 0);
 }
 
 TEST_CASE("biolatency 1 3 gives three reports, and what was made is in them once", "[each-kernel]") {

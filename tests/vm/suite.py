@@ -37,6 +37,7 @@ GUESTS_LACK = {"gcc", "binutils", "pahole", "Go", "PostgreSQL", "Java", "no fent
 LACKS = {
     "5.10": {"preempt", "block_io_start"},
     "6.1": {"block_io_start"},
+    "6.1-full": {"block_io_start"},
     "6.1-arm64": {"fentry", "fmod_ret", "block_io_start"},
 }
 # A guest that has told nothing for so long has hung: more than a case waits for anything, on an emulated machine too.

@@ -80,27 +80,35 @@ Fd load_nothing(std::uint32_t attach_type) {
   return Fd(std::max(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "trial", "GPL", nothing, 2, &options), -1));
 }
 
+// Of such a program to the beginning of a file, by uprobe.multi.
+Fd link_uprobe(const Fd& program, const std::string& path, std::uint32_t pid = 0) {
+  std::uint64_t offset = 0;
+  LinkCreate link{};
+  link.program = static_cast<std::uint32_t>(program.get());
+  link.attach_type = attach_uprobe_multi;
+  link.uprobes.path = reinterpret_cast<std::uint64_t>(path.c_str());
+  link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
+  link.uprobes.count = 1;
+  link.uprobes.pid = pid;
+  return make_link(link);
+}
+
 // Whether such a program may be attached to nothing: EINVAL of a kernel that does not know the type comes when it is
 // loaded, of one without the feature with the link.
 bool has_multi(std::uint32_t attach_type, const char* name = "vfs_read", std::uint32_t pid = 0, int refused = EBADF) {
   Fd program = load_nothing(attach_type);
   if (!program) return false;
-  LinkCreate link{};
-  link.program = static_cast<std::uint32_t>(program.get());
-  link.attach_type = attach_type;
   if (attach_type != attach_uprobe_multi) {
     std::uint64_t names[] = {reinterpret_cast<std::uint64_t>(name)};
+    LinkCreate link{};
+    link.program = static_cast<std::uint32_t>(program.get());
+    link.attach_type = attach_type;
     link.kprobes = {
         .flags = 0, .count = 1, .names = reinterpret_cast<std::uint64_t>(names), .addresses = 0, .cookies = 0};
     return static_cast<bool>(make_link(link));
   }
   // Refused for its path, which is no file, or before for its process, where the feature is there.
-  std::uint64_t offset = 0;
-  link.uprobes.path = reinterpret_cast<std::uint64_t>("/");
-  link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
-  link.uprobes.count = 1;
-  link.uprobes.pid = pid;
-  return !make_link(link) && errno == refused;
+  return !link_uprobe(program, "/", pid) && errno == refused;
 }
 
 }  // namespace
@@ -112,16 +120,7 @@ void begin_uprobes() {
   begun = std::async(thread_if_any, [] {
     // What no process has mapped is changed in none.
     Fd program = load_nothing(attach_uprobe_multi), file(memfd_create("uprobe", MFD_CLOEXEC));
-    if (!program || !file || ftruncate(file.get(), 4096) != 0) return;
-    std::string path = cat("/proc/self/fd/", file.get());
-    std::uint64_t offset = 0;
-    LinkCreate link{};
-    link.program = static_cast<std::uint32_t>(program.get());
-    link.attach_type = attach_uprobe_multi;
-    link.uprobes.path = reinterpret_cast<std::uint64_t>(path.c_str());
-    link.uprobes.offsets = reinterpret_cast<std::uint64_t>(&offset);
-    link.uprobes.count = 1;
-    make_link(link);
+    if (program && file && ftruncate(file.get(), 4096) == 0) link_uprobe(program, cat("/proc/self/fd/", file.get()));
   });
 }
 

@@ -249,7 +249,6 @@ AttachPlan block_plan(bpf_object* object, const Session& session, const BlockNee
   // With the request's queue as their first argument: until 5.11, and stable kernels changed, too.
   set_knob(object, "block_queue_first", tracepoint_arguments("block_rq_issue") == 2);
   set_knob(object, "block_bio_queue_first", tracepoint_arguments("block_bio_queue") == 2);
-  set_knob(object, "block_merges_told", tracepoint_arguments("block_rq_merge") != 0);
   set_knob(object, "block_submitters", process);
   set_knob(object, "block_from_bios", !tracepoint_arguments("block_io_start") || !session.settings().attach.empty());
   set_knob(object, "block_threads", needs.thread);
