@@ -621,13 +621,15 @@ static __always_inline int block_bio_ended(struct bio *bio)
 
 /*
  * Where no disk takes bios as they are, nobody looks when bios are queued, which would cost every I/O of the machine.
- * Their end is told of only if they were not made into requests: by a disk that came later.
+ * Their end is told of only if they were not made into requests: by a disk that came later, or that refused a bio
+ * rather than let it wait (REQ_NOWAIT).
  */
 LOST_COUNTER(disk_came_later);
 
-static __always_inline int block_bio_missed(void)
+static __always_inline int block_bio_missed(struct bio *bio)
 {
-	count_lost(disk_came_later);
+	if (block_bio_numbers(bio, false))
+		count_lost(disk_came_later);
 	return 0;
 }
 
@@ -668,7 +670,7 @@ BLOCK_TRACEPOINT(done, block_io_done, block_finished((void *)ctx[0]))
 BLOCK_TRACEPOINT(complete, block_rq_complete, block_completed((void *)ctx[0], ctx[2], typed))
 BLOCK_TRACEPOINT(bio_queue, block_bio_queue, block_bio_queued(block_argument(ctx, block_bio_queue_first), typed))
 BLOCK_TRACEPOINT(bio_complete, block_bio_complete, block_bio_ended((void *)ctx[1]))
-BLOCK_TRACEPOINT(bio_missed, block_bio_complete, block_bio_missed())
+BLOCK_TRACEPOINT(bio_missed, block_bio_complete, block_bio_missed((void *)ctx[1]))
 
 SEC("?kprobe/blk_account_io_start")
 int BPF_KPROBE(block_submit_kprobe, struct request *rq)

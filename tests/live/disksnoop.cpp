@@ -44,17 +44,18 @@ std::uint64_t nanoseconds_since(std::chrono::steady_clock::time_point begin) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
 }
 
-// For as long as this is there the disk keeps no statistics; a loop device would go on so when it is another file's.
-class Uncounted {
+// A disk's setting for as long as this is there; a loop device would keep it when it is another file's.
+class QueueSetting {
  public:
-  explicit Uncounted(const live::Disk& disk) : file_("/sys/block/" + disk.name() + "/queue/iostats") {
-    std::ofstream(file_) << "0";
-    REQUIRE(test::read_file(file_) == "0\n");
+  QueueSetting(const live::Disk& disk, const std::string& name, int value)
+      : file_("/sys/block/" + disk.name() + "/queue/" + name), before_(test::read_file(file_)) {
+    std::ofstream(file_) << value;
+    REQUIRE(test::read_file(file_) == std::to_string(value) + "\n");
   }
-  ~Uncounted() { std::ofstream(file_) << "1"; }
+  ~QueueSetting() { std::ofstream(file_) << before_; }
 
  private:
-  std::string file_;
+  std::string file_, before_;
 };
 
 // A program of a running tool, told of an event about the request at this address, which is nobody's, by this process.
@@ -397,7 +398,7 @@ TEST_CASE("a disk that keeps no statistics", "[each-kernel]") {
   NEEDS("root");
   NEEDS("loop");
   live::LoopDisk disk;
-  Uncounted uncounted(disk);
+  QueueSetting uncounted(disk, "iostats", 0);
   Json plan = Json::parse(live::run("disksnoop", {"--disk", disk.name(), "--explain"}).out), way;
   for (const Json& event : plan["events"])
     if (event["event"] == "done") way = event["way"];
@@ -407,6 +408,27 @@ TEST_CASE("a disk that keeps no statistics", "[each-kernel]") {
   CHECK(rows.row_lines() == 300);
   CHECK(sum(histograms(latencies), "count") == 300);
   CHECK((rows.lost() == 0 && latencies.lost() == 0));
+}
+
+// A bio that is refused ends, but was no I/O; nor is it one of a disk that came later and takes bios as they are.
+TEST_CASE("reads that the kernel refuses rather than wait are none, and none is lost", "[each-kernel]") {
+  NEEDS("root");
+  NEEDS("loop");
+  live::LoopDisk disk;
+  QueueSetting narrow(disk, "nr_requests", 4);
+  live::Process process(io(disk, {"refusable", "4096", "512", "512"}), {.gated = true});
+  Words options = {"-p", process.number()};
+  live::Tool snoop("disksnoop", options), latencies("biolatency", options), sizes("bitesize", options);
+  std::uint64_t before = disk.counts().reads;
+  process.go();
+  CHECK(process.wait() == 0);
+  std::uint64_t made = disk.counts().reads - before;
+  CHECK((made > 0 && made < 512));
+  live::Result rows = snoop.finish(), histogram = latencies.finish(), of_sizes = sizes.finish();
+  CHECK(rows.rows({{"disk", disk.name()}}).size() == made);
+  CHECK(sum(histograms(histogram), "count") == made);
+  CHECK(sum(histograms(of_sizes), "count") == made);
+  for (const live::Result* result : {&rows, &histogram, &of_sizes}) CHECK(result->lost() == 0);
 }
 
 // A kernel that runs no programs while certain processes do cannot be made to on demand: here the events come from us.
@@ -439,11 +461,12 @@ TEST_CASE("an I/O whose end nobody is told of is counted when its request is use
   tell(snoop, "block_submit_raw", other);
   live::Result rows = snoop.stop(), none = sizes.stop(), of_others = of_disk.stop();
   INFO(rows.out << none.out);
-  CHECK(rows.row_lines() == 1);
-  CHECK(histograms(none).empty());
+  // This process may read what it runs from a disk meanwhile; what it told of here has no size.
+  CHECK(rows.rows({{"bytes", 0}}).size() == 1);
+  for (const Json& histogram : histograms(none)) CHECK(histogram["buckets"][0]["min"] > 0);
   for (const live::Result* result : {&rows, &none}) {
     CHECK(result->end()["lost"]["end_unseen"] == 3);
-    CHECK(result->lost() == 3);
+    CHECK(result->lost() == 3 + result->skipped());
   }
   CHECK(of_others.end()["lost"]["end_unseen"] == 0);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // disk_io DISK WHAT SIZE COUNT [DEPTH]: makes COUNT I/Os of SIZE bytes, none next to another, and says "done".
 // WHAT: read, write (both direct; DEPTH at a time), osync (written through), fsync (buffered, then flushed), discard,
-// sequential (buffered, all flushed at once).
+// sequential (buffered, all flushed at once), refusable (reads that the kernel may refuse rather than wait).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static void fail(const char* what) {
 }
 
 // All in the air, `depth` at a time.
-static void in_parallel(int fd, int op, char* buffer, size_t size, long count, long depth) {
+static void in_parallel(int fd, int op, int flags, char* buffer, size_t size, long count, long depth) {
   aio_context_t context = 0;
   struct iocb* blocks = calloc(depth, sizeof *blocks);
   struct iocb** pointers = calloc(depth, sizeof *pointers);
@@ -32,6 +32,7 @@ static void in_parallel(int fd, int op, char* buffer, size_t size, long count, l
     for (long i = 0; i < many; i++) {
       blocks[i] = (struct iocb){.aio_fildes = fd,
                                 .aio_lio_opcode = op,
+                                .aio_rw_flags = flags,
                                 .aio_buf = (uintptr_t)buffer,
                                 .aio_nbytes = size,
                                 .aio_offset = (first + i) * 2 * size};
@@ -42,7 +43,7 @@ static void in_parallel(int fd, int op, char* buffer, size_t size, long count, l
     fflush(stdout);
     if (syscall(SYS_io_getevents, context, many, many, events, NULL) != many) fail("io_getevents");
     for (long i = 0; i < many; i++)
-      if (events[i].res != (long long)size) fail("an I/O");
+      if (events[i].res != (long long)size && !(flags && events[i].res == -EAGAIN)) fail("an I/O");
   }
 }
 
@@ -69,7 +70,7 @@ int main(int argc, char** argv) {
   const char* what = argv[2];
   size_t size = strtoul(argv[3], NULL, 0);
   long count = atol(argv[4]), depth = argc > 5 ? atol(argv[5]) : 1;
-  int flags = !strcmp(what, "read") ? O_RDONLY | O_DIRECT : O_RDWR;
+  int flags = what[0] == 'r' ? O_RDONLY | O_DIRECT : O_RDWR;
   if (!strcmp(what, "write")) flags |= O_DIRECT;
   if (!strcmp(what, "osync")) flags |= O_DIRECT | O_SYNC;
   int fd = open(argv[1], flags);
@@ -77,7 +78,8 @@ int main(int argc, char** argv) {
   char* buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
   memset(buffer, 'x', size);
   if (depth > 1)
-    in_parallel(fd, what[0] == 'r' ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE, buffer, size, count, depth);
+    in_parallel(fd, what[0] == 'r' ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE, !strcmp(what, "refusable") ? RWF_NOWAIT : 0,
+                buffer, size, count, depth);
   else
     one_by_one(fd, what, buffer, size, count);
   puts("done");
