@@ -242,6 +242,15 @@ TEST_CASE("words and parts") {
   CHECK(kit::split("", ',') == Words{""});
 }
 
+TEST_CASE("halves are rounded up, and what is whole already stays, however large") {
+  CHECK(kit::rounded(0) == 0);
+  CHECK(kit::rounded(0.49999999999999994) == 0);
+  CHECK(kit::rounded(0.5) == 1);
+  CHECK(kit::rounded(2.5) == 3);
+  CHECK(kit::rounded(4503599627370497.0) == 4503599627370497);
+  CHECK(kit::rounded(9.2e18) == 9200000000000000000ULL);
+}
+
 TEST_CASE("durations") {
   CHECK(kit::parse_duration("10ns", false) == 10);
   CHECK(kit::parse_duration("1us", false) == 1000);

@@ -47,7 +47,7 @@ void compare(Node& root, const std::map<std::string, std::uint64_t>& before) {
   double scale = sum ? static_cast<double>(root.weight) / static_cast<double>(sum) : 0;
   for (const auto& [stack, count] : before) {
     Node* at = &root;
-    auto weight = static_cast<std::int64_t>(std::llround(static_cast<double>(count) * scale));
+    auto weight = static_cast<std::int64_t>(rounded(static_cast<double>(count) * scale));
     bool first = true;
     for (std::string_view frame : split(stack, ';')) {
       auto [name, kind] = unfold(frame);

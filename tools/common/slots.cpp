@@ -2,7 +2,6 @@
 #include "kit/slots.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace kit {
 
@@ -34,8 +33,9 @@ std::uint64_t Slots::largest_first() const {
 }
 
 Slots::Reached Slots::reach(double fraction) const {
-  auto rank = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count())));
-  if (rank == 0) rank = 1;
+  double share = fraction * static_cast<double>(count());
+  auto rank = static_cast<std::uint64_t>(share);
+  if (static_cast<double>(rank) < share || rank == 0) rank++;
   std::uint64_t below = 0;
   for (unsigned slot = 0; slot < KIT_SLOTS; slot++) {
     if (below + counts_[slot] >= rank)

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -138,7 +137,7 @@ std::optional<std::pair<double, std::string_view>> number_and_unit(std::string_v
 std::optional<std::uint64_t> scaled(double number, double factor) {
   double product = number * factor;
   if (product >= 9.2e18) return std::nullopt;
-  return static_cast<std::uint64_t>(std::llround(product));
+  return rounded(product);
 }
 
 }  // namespace
