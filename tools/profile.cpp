@@ -58,6 +58,9 @@ std::vector<Row> read_rows(kit::Stacks& stacks, kit::Report& report) {
     wanted.push_back({key.pid, key.stacks});
   }
   stacks.resolve(report, wanted);
+  stacks.unite(
+      rows, [](Row& row) { return std::tie(row.key); },
+      [](Row& row, const Row& other) { row.samples += other.samples; });
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.samples > b.samples; });
   return rows;
 }

@@ -43,8 +43,10 @@ std::vector<Row> read_rows(kit::Stacks& stacks, kit::Report& report) {
   for (const auto& [key, hits] : report.entries<stackcount_key, std::uint64_t>("counts")) rows.push_back({key, hits});
   std::vector<kit::Stacks::Wanted> wanted;
   for (const Row& row : rows) wanted.push_back({row.key.pid, row.key.stacks});
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.hits > b.hits; });
   stacks.resolve(report, wanted);
+  stacks.unite(
+      rows, [](Row& row) { return std::tie(row.key); }, [](Row& row, const Row& other) { row.hits += other.hits; });
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.hits > b.hits; });
   return rows;
 }
 

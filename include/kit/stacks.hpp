@@ -12,8 +12,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "kit/session.hpp"
 #include "kit/stacks.h"
@@ -54,6 +57,24 @@ class Stacks {
   void resolve(Report& report, const std::vector<Wanted>& wanted);
   // Leaf first, the kernel's frames before the user's. Valid until the next resolve().
   const Stack& of(std::uint32_t pid, const kit_stacks& stacks);
+  // Makes one of the rows that only stacks tell apart which look the same; after resolve(). What such stacks differ in
+  // is shown nowhere: on its way to our program an event passes one function more while others trace it too, and beyond
+  // a thread's first function is no frame. `keys(row)` ties what the row is counted by, each with `stacks` and the
+  // `pid` they are of; `add(row, other)` adds another's counts.
+  template <typename Row, typename Keys, typename Add>
+  void unite(std::vector<Row>& rows, const Keys& keys, const Add& add) {
+    std::map<std::string, std::size_t> places;
+    std::vector<Row> united;
+    for (Row& row : rows) {
+      std::string whose = std::apply([this](auto&... key) { return (alike_bytes(key) + ...); }, keys(row));
+      auto [place, fresh] = places.try_emplace(std::move(whose), united.size());
+      if (fresh)
+        united.push_back(row);
+      else
+        add(united[place->second], row);
+    }
+    rows = std::move(united);
+  }
   // Reads these and their names, if they are not known, for of(); what was given before is no longer valid.
   void find(Session& session, const Wanted& wanted);
   // How those that were resolved came out.
@@ -74,6 +95,14 @@ class Stacks {
   static std::uint32_t user(std::uint32_t pid) { return pid == KIT_NO_PID ? KIT_NO_PID - 1 : pid; }
   static Id id_of(const kit_stack_id& id) { return {id.low, id.high}; }
 
+  // Of the stacks of a process that look the same, those that were asked for first.
+  kit_stacks alike(std::uint32_t pid, const kit_stacks& stacks);
+  template <typename Key>
+  std::string alike_bytes(Key& key) {
+    static_assert(std::has_unique_object_representations_v<Key>);
+    key.stacks = alike(key.pid, key.stacks);
+    return {reinterpret_cast<const char*>(&key), sizeof key};
+  }
   void declare_letters(Options& options);
   void leave_all_out(bpf_object* object) const;
   void make_room(bpf_object* object) const;
@@ -119,7 +148,9 @@ class Stacks {
   std::uint64_t report_ = 0;
   bool forgot_ = false;
   std::map<Address, Stack> names_;
-  std::map<std::pair<std::uint32_t, std::pair<Id, Id>>, Stack> whole_;
+  using Whole = std::map<std::pair<std::uint32_t, std::pair<Id, Id>>, Stack>;
+  Whole whole_;
+  std::unordered_multimap<std::uint64_t, Whole::const_pointer> looks_;  // by a hash of what is seen of them
   std::deque<std::string> texts_;
   std::unordered_set<std::string_view> known_texts_;
   std::uint64_t complete_ = 0, cut_ = 0, broken_ = 0, failed_ = 0;

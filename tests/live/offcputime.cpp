@@ -40,6 +40,31 @@ TEST_CASE("what is still off CPU at the end is counted up to then, once") {
   }
 }
 
+// While somebody else traces the event, too, the way from it to our program has a function more.
+TEST_CASE("stacks that look the same are one row, whoever else traces the switches meanwhile", "[each-kernel]") {
+  NEEDS("root");
+  for (const char* way : {"btf", "raw"}) {
+    INFO(way);
+    live::Process process(live::trigger("calls", {"nanosleep", "40"}), {.gated = true});
+    live::Tool tool("offcputime", {"-p", process.number(), "--state", "S", "--attach", way});
+    process.go();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    live::Tool("taskswitch", {"-p", process.number()}).stop();
+    live::Tool other("taskswitch", {"-p", process.number()});
+    CHECK(process.wait() == 0);
+    other.finish();
+    live::Result result = tool.finish();
+    INFO(result.out);
+    std::set<std::string> seen;
+    std::uint64_t sleeps = 0;
+    for (const Json& row : result.rows()) {
+      CHECK(seen.insert(Json{row["pid"], row["comm"], row["stack"]}.dump()).second);
+      sleeps += row["stack"].dump().find("nanosleep") == std::string::npos ? 0 : row["count"].get<std::uint64_t>();
+    }
+    CHECK(sleeps + result.lost() == 40);
+  }
+}
+
 TEST_CASE("times are filtered by length and state") {
   NEEDS("root");
   Words waits = live::trigger("waits", {"200"});

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "code_mappings.hpp"
 #include "files.hpp"
@@ -337,6 +338,7 @@ void Stacks::keep_names(const std::vector<RawEntry>& entries) {
 void Stacks::resolve(Report& report, const std::vector<Wanted>& wanted) {
   report_++;
   read_stacks(report);
+  looks_.clear();
   whole_.clear();
   names_.clear();
   known_texts_.clear();
@@ -436,9 +438,29 @@ const Stack& Stacks::of(std::uint32_t pid, const kit_stacks& stacks) {
   return found->second;
 }
 
+kit_stacks Stacks::alike(std::uint32_t pid, const kit_stacks& stacks) {
+  const Stack& stack = of(pid, stacks);
+  auto seen = [](const StackFrame& frame) {
+    return std::tie(frame.address, frame.name, frame.file, frame.line, frame.reason);
+  };
+  auto same = [&](const StackFrame& one, const StackFrame& other) { return seen(one) == seen(other); };
+  std::uint64_t hash = pid;
+  for (const StackFrame& frame : stack) hash = (hash ^ frame.address) * 0x9e3779b97f4a7c15 + frame.line;
+  for (auto [at, end] = looks_.equal_range(hash); at != end; ++at) {
+    const auto& [whose, other] = *at->second;
+    if (whose.first == pid && std::equal(stack.begin(), stack.end(), other.begin(), other.end(), same)) {
+      const auto& [kernel, user] = whose.second;
+      return {.kernel = {kernel.low, kernel.high}, .user = {user.low, user.high}};
+    }
+  }
+  looks_.emplace(hash, &*whole_.find({pid, {id_of(stacks.kernel), id_of(stacks.user)}}));
+  return stacks;
+}
+
 // What a stream asks for is kept for a second, since processes become other programs.
 void Stacks::find(Session& session, const Wanted& wanted) {
   constexpr std::uint64_t lasts_ns = 1'000'000'000;
+  looks_.clear();
   whole_.clear();
   if (std::uint64_t now = boot_time(); now - found_since_ > lasts_ns) {
     found_since_ = now;

@@ -106,6 +106,13 @@ void Waiting::show(Report& report, std::vector<WaitRow> rows) {
     if ((shows_ & waker_stack) && row.waker.comm[0]) wanted.push_back({row.waker.pid, row.waker.stacks});
   }
   stacks_.resolve(report, wanted);
+  stacks_.unite(
+      rows, [](WaitRow& row) { return std::tie(row.sleeper, row.waker); },
+      [](WaitRow& row, const WaitRow& other) {
+        row.sum.count += other.sum.count;
+        row.sum.total += other.sum.total;
+        row.blocked += other.blocked;
+      });
   std::stable_sort(rows.begin(), rows.end(),
                    [](const WaitRow& a, const WaitRow& b) { return a.sum.total > b.sum.total; });
   report.table(table_);
