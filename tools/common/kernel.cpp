@@ -327,6 +327,8 @@ Link attach(bpf_program* program, const Hook& hook) {
     link = bpf_program__attach_kprobe(program, hook.kind == HookKind::kretprobe, hook.target.c_str());
   } else if (hook.kind == HookKind::tp_btf || hook.kind == HookKind::fentry || hook.kind == HookKind::fexit) {
     link = bpf_program__attach_trace(program);
+  } else if (hook.kind == HookKind::raw_tp) {
+    link = bpf_program__attach_raw_tracepoint(program, hook.target.c_str());
   } else {
     link = bpf_program__attach(program);
   }

@@ -102,6 +102,41 @@ void begin_first_maps() {
   if (first_maps) first_maps->begin();
 }
 
+// Whether the kernel's interface has this, of what is asked for: one search through its types tells of all.
+bool interface_has(const std::string& name) {
+  static const std::string types = KernelTypes::get().cut({"bpf_func_id", "bpf_link_info"});
+  return types.find('\0' + name + '\0') != types.npos;
+}
+
+// Before 5.13 (69c087ba6225) the kernel refuses the address of a function wherever it stands, in code that is not
+// reached there, too. It is a number then.
+void suit_function_addresses(bpf_program* program) {
+  auto* instructions = const_cast<bpf_insn*>(bpf_program__insns(program));
+  for (std::size_t i = 0; i < bpf_program__insn_cnt(program); i++) {
+    bpf_insn& one = instructions[i];
+    if (one.code == (BPF_LD | BPF_IMM | BPF_DW) && one.src_reg == BPF_PSEUDO_FUNC &&
+        !interface_has("BPF_FUNC_for_each_map_elem"))
+      one.src_reg = 0;
+  }
+}
+
+// Called by libbpf when it is about to load a program whose section says all.
+int prepare_plain(bpf_program* program, bpf_prog_load_opts*, long) {
+  begin_first_maps();
+  suit_function_addresses(program);
+  return 0;
+}
+
+struct PlainSection {
+  const char* name;
+  bpf_prog_type type;
+};
+constexpr PlainSection plain_sections[] = {
+    {"perf_event", BPF_PROG_TYPE_PERF_EVENT},
+    {"tp+", BPF_PROG_TYPE_TRACEPOINT},
+    {"raw_tp+", BPF_PROG_TYPE_RAW_TRACEPOINT},
+};
+
 struct TypedSection {
   const char* name;
   bpf_attach_type attach_type;
@@ -117,6 +152,7 @@ constexpr TypedSection typed_sections[] = {
 // Called by libbpf when it is about to load a program of typed_sections[which].
 int prepare_typed(bpf_program* program, bpf_prog_load_opts* options, long which) {
   begin_first_maps();
+  suit_function_addresses(program);
   const TypedSection& section = typed_sections[which];
   Hook hook = parse_hook(bpf_program__section_name(program));
   std::uint32_t id = KernelTypes::get().find(section.prefix + hook.target, section.kind);
@@ -220,7 +256,15 @@ void take_hit_sections() {
   }
 }
 
-void take_typed_sections() {
+void take_plain_sections() {
+  for (const PlainSection& section : plain_sections) {
+    LIBBPF_OPTS(libbpf_prog_handler_opts, handler);
+    handler.prog_prepare_load_fn = prepare_plain;
+    libbpf_register_prog_handler(section.name, section.type, bpf_attach_type{}, &handler);
+  }
+}
+
+void take_sections() {
   static bool taken = false;
   if (std::exchange(taken, true)) return;
   for (long which = 0; which < std::ssize(typed_sections); which++) {
@@ -231,9 +275,7 @@ void take_typed_sections() {
     libbpf_register_prog_handler(section.name, BPF_PROG_TYPE_RAW_TRACEPOINT, section.attach_type, &handler);
   }
   take_hit_sections();
-  LIBBPF_OPTS(libbpf_prog_handler_opts, handler);
-  handler.prog_prepare_load_fn = [](bpf_program*, bpf_prog_load_opts*, long) { return begin_first_maps(), 0; };
-  libbpf_register_prog_handler("perf_event", BPF_PROG_TYPE_PERF_EVENT, bpf_attach_type{}, &handler);
+  take_plain_sections();
 }
 
 void write_core_types() {
@@ -295,7 +337,7 @@ void require_types() {
 const bpf_object_open_opts* open_options() {
   static bpf_object_open_opts options{};
   Loading& l = loading();
-  take_typed_sections();
+  take_sections();
   if (l.types_path.empty() && kernel_has_types()) {
     l.cut = Fd(memfd_create("types", MFD_CLOEXEC));
     std::string path = cat("/proc/self/fd/", l.cut.get());
@@ -324,13 +366,7 @@ bool locks_memory() {
          KernelTypes::get().find("bpf_map_memory", BTF_KIND_STRUCT);
 }
 
-bool counts_skips_of_events() {
-  static const bool counts = [] {
-    std::string types = KernelTypes::get().cut({"bpf_link_info"});
-    return types.find(std::string_view("\0missed\0", 8)) != types.npos;
-  }();
-  return counts;
-}
+bool counts_skips_of_events() { return interface_has("missed"); }
 
 int load_object(bpf_object* object, bpf_object_skeleton* skeleton) {
   write_core_types();
