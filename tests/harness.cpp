@@ -308,6 +308,13 @@ File::File(const std::string& name) : path_(folder_.path() + "/" + name) {
   chmod(path_.c_str(), 0666);
 }
 
+std::string nested(const std::string& folder, int count) {
+  std::string path = folder;
+  for (int i = 0; i < count; i++) path += "/" + std::string(3, static_cast<char>('a' + i % 26));
+  std::filesystem::create_directories(path);
+  return path;
+}
+
 void Cgroup::take(int pid) const {
   std::ofstream processes(path_ + "/cgroup.procs");
   if (!(processes << pid << std::flush)) throw std::runtime_error("cannot move into " + path_);

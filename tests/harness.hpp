@@ -244,6 +244,9 @@ class File {
   std::string path_;
 };
 
+// Makes `count` directories, one in another, with names of three letters. Returns the innermost.
+std::string nested(const std::string& folder, int count);
+
 // For Setup::inside: another user, with these capabilities and no other. Raw calls, since glibc's speak to all threads.
 void become_nobody(const std::vector<int>& capabilities = {});
 

@@ -205,13 +205,16 @@ TEST_CASE("--cwd names the working directory", "[each-kernel]") {
   NEEDS("root");
   live::File file;
   std::string folder = std::filesystem::canonical(file.folder()), ends = test::trigger_path("ends");
-  live::Result result =
-      execs({"--cwd"}, {"bash", "-c", "cd " + folder + "; " + ends + " 7; cd /; exec " + ends + " 8"});
+  std::string deep = live::nested(folder, 150);
+  live::Result result = execs(
+      {"--cwd"},
+      {"bash", "-c", "cd " + folder + "; " + ends + " 7; cd " + deep + "; " + ends + " 9; cd /; exec " + ends + " 8"});
   INFO(result.out << result.err);
   auto rows = result.rows({{"comm", "ends"}});
-  REQUIRE(rows.size() == 2);
+  REQUIRE(rows.size() == 3);
   CHECK(rows[0]["cwd"] == folder);
-  CHECK(rows[1]["cwd"] == "/");
+  CHECK(rows[1]["cwd"] == deep);
+  CHECK(rows[2]["cwd"] == "/");
   CHECK(args_of(rows[0]) == Words{ends, "7"});
 }
 

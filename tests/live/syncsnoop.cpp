@@ -28,6 +28,44 @@ TEST_CASE("N syncs of each kind on a known file are N rows of each kind", "[each
   CHECK(result.end()["rows"] == 30);
 }
 
+TEST_CASE("a file's path is whole, but for what is above 176 components", "[each-kernel]") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string base = std::filesystem::canonical(folder.path()), once = live::trigger("syncs", {"1"})[0] + " 1 ",
+              command;
+  Words whole;
+  for (int count : {0, 40, 150}) whole.push_back(live::nested(base, count) + "/file");
+  std::string deepest = live::nested(base, 300) + "/file";
+  for (const std::string& path : whole) command += once + path + " fsync; ";
+  live::Result result = live::trace("syncsnoop", {}, {"sh", "-c", command + once + deepest + " fsync; sync /; :"});
+  INFO(result.out << result.err);
+  auto rows = result.rows({{"call", "fsync"}});
+  REQUIRE(rows.size() == 5);
+  for (int i : {0, 1, 2}) CHECK(rows[i]["path"] == whole[i]);
+  std::string cut = rows[3]["path"], end = cut.substr(cut.find('/'));
+  CHECK(cut == "…" + end);
+  CHECK(deepest.ends_with(end));
+  CHECK(std::count(end.begin(), end.end(), '/') == 176);
+  CHECK(rows[4]["path"] == "/");
+}
+
+TEST_CASE("a file's path leads across mounts, and that of a mount's root is where it is mounted", "[each-kernel]") {
+  NEEDS("root");
+  test::TemporaryDirectory folder;
+  std::string outer = std::filesystem::canonical(folder.path()), inner = live::nested(outer, 30);
+  live::Result result = live::trace(
+      "syncsnoop", {},
+      {"unshare", "-m", "sh", "-c",
+       "mount -t tmpfs none " + outer + " && mkdir -p " + inner + " && mount -t tmpfs none " + inner + " && " +
+           live::trigger("syncs", {})[0] + " 1 " + inner + "/file fsync; sync " + inner + "; sync " + outer});
+  INFO(result.out << result.err);
+  auto rows = result.rows({{"call", "fsync"}});
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0]["path"] == inner + "/file");
+  CHECK(rows[1]["path"] == inner);
+  CHECK(rows[2]["path"] == outer);
+}
+
 TEST_CASE("a sync of no descriptor failed and has no file") {
   NEEDS("root");
   live::File file;
