@@ -146,13 +146,14 @@ static __always_inline __s32 read_name(struct opensnoop_record *record, char *pl
 	return slash + size - 1;
 }
 
-/* --path on an absolute path that is not shorter. */
-static __always_inline bool path_wanted(const char *path)
+/*
+ * --path on an absolute path that is not shorter. Its start is copied to where the verifier knows that it lies: to the
+ * record's spare room, since the stack, of 512 bytes, is shared with the function that walks.
+ */
+static __always_inline bool path_wanted(const char *path, char *spare)
 {
-	char start[OPENSNOOP_PREFIX_SIZE] = {};
-
-	bpf_probe_read_kernel(start, prefix_size & (OPENSNOOP_PREFIX_SIZE - 1), path);
-	return prefix_at(start, sizeof(start));
+	bpf_probe_read_kernel(spare, prefix_size & (OPENSNOOP_PREFIX_SIZE - 1), path);
+	return prefix_at(spare, OPENSNOOP_PREFIX_SIZE);
 }
 
 /*
@@ -196,7 +197,8 @@ static __always_inline bool record_path(const struct open_call *call, const __u3
 	done = true;
 	record->head.tail_at = at;
 	record->head.tail_size = base_room - at + name_size;
-	if (prefix_size && (record->head.tail_size < prefix_size || !path_wanted(tail + at)))
+	if (prefix_size &&
+	    (record->head.tail_size < prefix_size || !path_wanted(tail + at, tail + base_room + name_room)))
 		goto discard;
 	stream_submit(record);
 	return true;
