@@ -29,8 +29,8 @@ std::string cat(const Parts&... parts) {
   return out;
 }
 
-// The nearest whole number, of one that is not negative and fits; a half is rounded up. std::llround() would do the same,
-// but for it every tool would load the mathematical library: 0.3 MiB.
+// The nearest whole number, of one that is not negative and fits; a half is rounded up. std::llround() would do the
+// same, but for it every tool would load the mathematical library: 0.3 MiB.
 constexpr std::uint64_t rounded(double number) {
   auto whole = static_cast<std::uint64_t>(number);
   return whole + (number - static_cast<double>(whole) >= 0.5);
