@@ -89,9 +89,10 @@ inline const std::vector<Subject>& subjects() {
       sleeps("offcputime"),
       sleeps("offwaketime"),
       sleeps("wakeuptime"),
+      // Not what trace looks at beside it, under the same name.
       {"profile",
        "calls",
-       {"getppid", std::to_string(heavy(1'000'000))},
+       {"close", std::to_string(heavy(1'000'000))},
        {"-F", "499"},
        "pid",
        1,
