@@ -621,8 +621,8 @@ static __always_inline int block_bio_ended(struct bio *bio)
 
 /*
  * Where no disk takes bios as they are, nobody looks when bios are queued, which would cost every I/O of the machine.
- * Their end is told of only if they were not made into requests: by a disk that came later, or that refused a bio
- * rather than let it wait (REQ_NOWAIT).
+ * Their end is told of only if they were not made into requests: by a disk that came later. Or by one with requests
+ * that refused a bio rather than let it wait (REQ_NOWAIT), which is no I/O.
  */
 LOST_COUNTER(disk_came_later);
 
